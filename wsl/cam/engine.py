@@ -1,0 +1,149 @@
+"""One stateless call: classifier + images + classes -> raw map pyramids, all classes from one forward per scale."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, nullcontext
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from wsl.cam import cam as _cam  # noqa: F401  (registers the method)
+from wsl.cam import grad_cam as _grad_cam  # noqa: F401
+from wsl.cam.classes import compute_probabilities, predict_classes
+from wsl.cam.groups import Groups
+from wsl.cam.inputs import input_size, stack_images
+from wsl.cam.method import METHODS, RawMaps
+from wsl.cam.preset import PRESETS, Preset
+from wsl.cam.pyramid import MapPyramid
+from wsl.errors import ModelError
+from wsl.models.classifier import Classifier
+from wsl.types import Image
+
+PRECISIONS = {"float32": None, "bfloat16": torch.bfloat16, "float16": torch.float16}
+
+
+@dataclass(frozen=True)
+class CamOptions:
+    """How maps are made.
+
+    long_side: images are resized to this longer side first, None = own size. scales: factors on top of it.
+    class_threshold: probability from which a predicted class counts, used where no labels are given.
+    label_mode: "single" (softmax) or "multi" (sigmoid), how the classifier's outputs become probabilities.
+    """
+
+    method: str = "cam"
+    layer: str | None = None
+    scales: tuple[float, ...] = (1.0, 0.5, 1.5, 2.0)
+    flip: bool = True
+    long_side: int | None = None
+    preset: Preset = PRESETS["irn"]
+    class_threshold: float = 0.5
+    label_mode: str = "multi"
+    precision: str = "float32"
+
+
+def compute_pyramids(
+    classifier: Classifier,
+    images: Sequence[Image],
+    image_ids: Sequence[str],
+    class_ids: Sequence[tuple[int, ...] | None],
+    groups: Groups,
+    options: CamOptions,
+    device: torch.device | None = None,
+) -> list[MapPyramid]:
+    """Raw maps of images of one size (H, W), for the classes of each image.
+
+    `class_ids[b]` are the classes wanted for image b, None = those that the classifier predicts; classes without
+    a group are left out. An image without classes gives a pyramid with K = 0. The classifier is left as it came.
+    """
+    if len({image.shape[:2] for image in images}) > 1:
+        raise ModelError(f"Expected images of one size per call, but got {[image.shape[:2] for image in images]}.")
+    device = device or next(classifier.parameters()).device
+    # The scale nearest to 1 runs first: its logits choose the classes where none are given.
+    order = sorted(range(len(options.scales)), key=lambda index: abs(options.scales[index] - 1))
+    levels: dict[int, list[NDArray[np.float32]]] = {}
+    with _evaluation_mode(classifier):
+        for index in order:
+            raw = _run_scale(classifier, images, options, options.scales[index], device)
+            if index == order[0]:
+                probabilities = compute_probabilities(_mean_over_flips(raw.logits, options), groups, options.label_mode)
+                wanted = _choose(class_ids, probabilities, groups, options.class_threshold)
+            levels[index] = _level_maps(raw, wanted, groups, options)
+    return [
+        MapPyramid(
+            image_ids[row],
+            tuple(levels[index][row] for index in range(len(options.scales))),
+            wanted[row],
+            (images[row].shape[0], images[row].shape[1]),
+            _pick(probabilities[row], wanted[row], groups),
+        )
+        for row in range(len(images))
+    ]
+
+
+def _run_scale(
+    classifier: Classifier, images: Sequence[Image], options: CamOptions, scale: float, device: torch.device
+) -> RawMaps:
+    stride, patch = classifier.output_stride, classifier.patch
+    size = input_size(images[0].shape[:2], options.long_side, scale, stride, options.preset, patch)
+    batch = stack_images(images, size, classifier.mean, classifier.std).to(device)
+    if options.flip:
+        batch = torch.cat([batch, batch.flip(3)])
+    if device.type == "cpu":
+        batch = batch.contiguous(memory_format=torch.channels_last)
+    dtype = PRECISIONS[options.precision]
+    with torch.autocast(device.type, dtype) if dtype else nullcontext():
+        return METHODS.get(options.method)(classifier, batch, options.layer)
+
+
+def _level_maps(
+    raw: RawMaps, wanted: Sequence[tuple[int, ...]], groups: Groups, options: CamOptions
+) -> list[NDArray[np.float32]]:
+    """One scale's maps per image, float32 (K, h, w), flips fused."""
+    targets = [[groups[class_id] for class_id in ids] for ids in wanted]
+    maps = [_clip(each, options.preset) for each in raw.maps(targets * (2 if options.flip else 1))]
+    if options.flip:
+        half = len(wanted)
+        combine = torch.add if options.preset.flip_fusion == "sum" else torch.maximum
+        maps = [combine(maps[row], maps[half + row].flip(-1)) for row in range(half)]
+    return [each.float().cpu().numpy() for each in maps]
+
+
+def _clip(maps: Tensor, preset: Preset) -> Tensor:
+    return maps.clamp(min=0) if preset.relu == "each" else maps
+
+
+def _mean_over_flips(logits: Tensor, options: CamOptions) -> Tensor:
+    return logits.float().reshape(2, -1, logits.shape[1]).mean(0) if options.flip else logits.float()
+
+
+def _choose(
+    class_ids: Sequence[tuple[int, ...] | None], probabilities: NDArray[np.float32], groups: Groups, threshold: float
+) -> list[tuple[int, ...]]:
+    return [
+        predict_classes(probabilities[row], groups, threshold)
+        if given is None
+        else tuple(sorted(class_id for class_id in given if class_id in groups))
+        for row, given in enumerate(class_ids)
+    ]
+
+
+def _pick(probabilities: NDArray[np.float32], class_ids: tuple[int, ...], groups: Groups) -> NDArray[np.float32]:
+    columns = {class_id: column for column, class_id in enumerate(groups)}
+    return probabilities[[columns[class_id] for class_id in class_ids]]
+
+
+@contextmanager
+def _evaluation_mode(model: Classifier) -> Iterator[None]:
+    """Evaluation mode for the call only; each module gets its own mode back."""
+    modes = {module: module.training for module in model.modules()}
+    model.eval()
+    try:
+        yield
+    finally:
+        for module, mode in modes.items():
+            module.training = mode

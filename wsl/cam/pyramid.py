@@ -1,0 +1,76 @@
+"""Raw class maps at the network's resolution, and their fusion into score maps in the image's own pixels."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from wsl.cam.preset import Preset
+from wsl.types import ScoreMaps, Scores
+
+
+@dataclass(frozen=True)
+class MapPyramid:
+    """One image's raw maps: `levels[s]` is float32 (K, h_s, w_s), flips already fused, for scale s.
+
+    Levels are far smaller than a full-size map and regenerate it exactly, so they are what is stored.
+    `size` is the image's (height, width); `class_scores` float32 (K,) the classifier's probability per class.
+    """
+
+    image_id: str
+    levels: tuple[Scores, ...]
+    class_ids: tuple[int, ...]
+    size: tuple[int, int]
+    class_scores: NDArray[np.float32] = field(default_factory=lambda: np.zeros(0, np.float32))
+
+
+def fuse(pyramid: MapPyramid, preset: Preset) -> ScoreMaps:
+    """Scores float32 (K, H, W) in the image's pixels: levels interpolated, fused over scales, normalised.
+
+    With preset `irn` this is IRN's high-resolution map: bilinear to sides rounded up to a multiple of 16, summed,
+    cropped to (H, W), divided by the class's own maximum + 1e-5.
+    """
+    scores = np.zeros((len(pyramid.class_ids), *pyramid.size), np.float32)
+    for row in range(len(scores)):
+        scores[row] = _fuse_class([level[row] for level in pyramid.levels], pyramid.size, preset)
+    return ScoreMaps(pyramid.image_id, scores, pyramid.class_ids, pyramid.size, pyramid.class_scores)
+
+
+def _fuse_class(maps: list[Any], size: tuple[int, int], preset: Preset) -> NDArray[np.float32]:
+    rounded = tuple(preset.round_up * (-(-side // preset.round_up)) for side in size)
+    total = resize_map(maps[0], rounded, preset.align_corners)
+    combine = np.add if preset.scale_fusion == "sum" else np.maximum
+    for level in maps[1:]:
+        combine(total, resize_map(level, rounded, preset.align_corners), out=total)
+    if preset.relu == "fused":
+        np.maximum(total, 0, out=total)
+    return normalise(total[: size[0], : size[1]], preset)
+
+
+def normalise(raw: NDArray[np.float32], preset: Preset) -> NDArray[np.float32]:
+    """`raw` float32 (H, W) by the preset's normaliser; a constant map becomes all zeros, never NaN."""
+    low = raw.min() if preset.normaliser == "min_max" else np.float32(0)
+    span = raw.max() - low
+    if preset.normaliser == "none":
+        return np.ascontiguousarray(raw)
+    if span <= 0:
+        return np.zeros_like(raw)
+    return np.asarray((raw - low) / (span + np.float32(preset.epsilon)), np.float32)
+
+
+def resize_map(raw: NDArray[np.float32], size: tuple[int, ...], align_corners: bool) -> NDArray[np.float32]:
+    """Bilinear interpolation of `raw` float32 (h, w) to `size` (H, W), without smoothing when it shrinks.
+
+    The two geometries are those of torch's `interpolate(mode="bilinear")`; OpenCV computes the half-pixel one
+    several times faster on a CPU.
+    """
+    if not align_corners:
+        return np.array(cv2.resize(raw, (size[1], size[0]), interpolation=cv2.INTER_LINEAR), np.float32)
+    rows = np.linspace(0, raw.shape[0] - 1, size[0], dtype=np.float32)
+    columns = np.linspace(0, raw.shape[1] - 1, size[1], dtype=np.float32)
+    map_x, map_y = np.meshgrid(columns, rows)
+    return np.array(cv2.remap(raw, map_x, map_y, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE), np.float32)
