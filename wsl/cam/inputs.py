@@ -16,7 +16,7 @@ SMALLEST_SIDE = 32
 
 
 def input_size(
-    size: tuple[int, int], long_side: int | None, scale: float, stride: int, preset: Preset
+    size: tuple[int, int], long_side: int | None, scale: float, stride: int, preset: Preset, patch: int = 1
 ) -> tuple[int, int]:
     """(height, width) that the network sees of an image of `size`: the aspect ratio is kept.
 
