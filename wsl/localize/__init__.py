@@ -1,0 +1,1 @@
+"""Score maps to boxes: threshold, connected components, boxes."""

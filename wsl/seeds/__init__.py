@@ -1,0 +1,1 @@
+"""Score maps to label maps and seeds: background rule, label rule."""

@@ -1,0 +1,37 @@
+"""Dense CRF constants of published pipelines, as data."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class CrfConstants:
+    """Constants of one dense CRF: sxy in pixels, srgb in grey levels of 0..255, compat = weight of the Potts term.
+
+    `unary`: `labels` (hard labels held with a probability) or `scores` (-log of the scores).
+    """
+
+    iterations: int
+    gaussian_sxy: float
+    gaussian_compat: float
+    bilateral_sxy: float
+    bilateral_srgb: float
+    bilateral_compat: float
+    unary: str
+
+
+PRESETS: dict[str, CrfConstants] = {
+    # AffinityNet (PSA), SEAM, 1-stage-wseg, PuzzleCAM at test time
+    "psa": CrfConstants(10, 3, 3, 80, 13, 10, "scores"),
+    # IRN, ReCAM, AdvCAM, PuzzleCAM's seeds
+    "irn": CrfConstants(10, 3, 3, 50, 5, 10, "labels"),
+    "clip_es": CrfConstants(10, 1, 3, 67, 3, 4, "scores"),
+    # ToCo's CAM labels
+    "toco": CrfConstants(10, 3, 3, 36, 3, 4, "scores"),
+    "mctformer": CrfConstants(10, 4, 3, 83, 5, 3, "scores"),
+    # SEC and DSRG at test time, at the image's full size
+    "sec": CrfConstants(10, 3, 3, 80, 13, 10, "scores"),
+    # PuzzleCAM's pseudo labels: one iteration
+    "puzzle": CrfConstants(1, 3, 3, 50, 5, 10, "labels"),
+}
