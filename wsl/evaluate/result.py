@@ -1,0 +1,128 @@
+"""One record for every score: the value with all that is needed to know what it means, on disk as JSON and CSV."""
+
+from __future__ import annotations
+
+import csv
+import io
+import math
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, field, fields
+from pathlib import Path
+from typing import Any
+
+from wsl.errors import DataError
+from wsl.files import read_json, write_bytes, write_json
+from wsl.types import ClassSet
+
+PROVENANCES = ("fixed", "val", "label_free", "oracle")
+TABLE_HEADER = ("score", "class", "value", "threshold", "conventions")
+JSON_NAME = "scores.json"
+CSV_NAME = "scores.csv"
+
+
+@dataclass(frozen=True)
+class Score:
+    """One number and how it came about.
+
+    `value` is a fraction in [0, 1], None where undefined. `protocol` names the way of counting, `conventions` its
+    free choices ("absent classes": "skip", ...). `per_class` maps a class name to its measures, `counts` says how
+    much was scored. `threshold` is None or {"value": float | None, "provenance": one of PROVENANCES}; oracle means
+    chosen on the scored images themselves. `curve` holds columns of equal length.
+    """
+
+    name: str
+    value: float | None
+    protocol: str
+    conventions: dict[str, str] = field(default_factory=dict)
+    per_class: dict[str, dict[str, float | None]] = field(default_factory=dict)
+    counts: dict[str, int] = field(default_factory=dict)
+    threshold: dict[str, Any] | None = None
+    curve: dict[str, list[float | None]] | None = None
+
+    def __post_init__(self) -> None:
+        if self.value is not None and not math.isfinite(self.value):
+            raise DataError(f"Score '{self.name}': expected a finite value or None, but got {self.value}.")
+        if self.threshold is not None and self.threshold.get("provenance") not in PROVENANCES:
+            raise DataError(
+                f"Score '{self.name}': expected a threshold provenance of {', '.join(PROVENANCES)}, "
+                f"but got {self.threshold.get('provenance')!r}."
+            )
+
+
+def compute_mean(values: Sequence[float | None]) -> float | None:
+    """Mean of the values that are defined (neither None nor NaN); None when there is none."""
+    defined = [float(value) for value in values if value is not None and not math.isnan(value)]
+    return math.fsum(defined) / len(defined) if defined else None
+
+
+def to_optional(value: float) -> float | None:
+    """NaN, which JSON cannot hold, as None."""
+    return None if math.isnan(value) else float(value)
+
+
+def name_class(class_id: int, classes: ClassSet | None) -> str:
+    """The name under which a class appears in `per_class`; "class 3" where no names are known."""
+    return classes.name_of(class_id) if classes else f"class {class_id}"
+
+
+def write_scores(folder: Path, scores: Sequence[Score]) -> None:
+    """Writes scores.json (everything) and scores.csv (a row per score and per class) into `folder`."""
+    write_json(folder / JSON_NAME, [asdict(score) for score in scores])
+    write_bytes(folder / CSV_NAME, _csv_text(scores).encode())
+
+
+def read_scores(folder: Path) -> list[Score]:
+    """Reads what `write_scores` wrote; DataError naming the file when it holds something else."""
+    path = folder / JSON_NAME
+    content = read_json(path)
+    known = {item.name for item in fields(Score)}
+    if not isinstance(content, list) or not all(isinstance(row, dict) and set(row) <= known for row in content):
+        raise DataError(f"{path}: expected a list of scores with the keys {', '.join(sorted(known))}.")
+    try:
+        return [Score(**row) for row in content]
+    except TypeError as error:
+        raise DataError(f"{path}: a score is incomplete ({error}).") from None
+
+
+def format_table_rows(scores: Sequence[Score], per_class: bool = True) -> list[tuple[str, ...]]:
+    """Rows of text under TABLE_HEADER: one per score, then one per class and measure of it when `per_class`."""
+    rows: list[tuple[str, ...]] = []
+    for score in scores:
+        rows.append((score.name, "", _show(score.value), _show_threshold(score.threshold), _show_conventions(score)))
+        for name, measures in score.per_class.items() if per_class else ():
+            rows += [(f"  {measure}", name, _show(value), "", "") for measure, value in measures.items()]
+    return rows
+
+
+def _show(value: float | None) -> str:
+    return "-" if value is None else f"{value:.3f}"
+
+
+def _show_threshold(threshold: dict[str, Any] | None) -> str:
+    if threshold is None:
+        return ""
+    value = threshold.get("value")
+    return threshold["provenance"] if value is None else f"{value:g} ({threshold['provenance']})"
+
+
+def _show_conventions(score: Score) -> str:
+    return "; ".join(f"{key}: {score.conventions[key]}" for key in sorted(score.conventions))
+
+
+def _csv_text(scores: Sequence[Score]) -> str:
+    """Empty cell = does not apply, "None" = undefined."""
+    measures = sorted({key for score in scores for row in score.per_class.values() for key in row})
+    stream = io.StringIO(newline="")
+    table = csv.writer(stream, lineterminator="\n")
+    table.writerow(["score", "class", "value", *measures, "threshold", "provenance", "protocol", "conventions"])
+    for score in scores:
+        threshold = score.threshold or {}
+        ending = [_cell(threshold, "value"), threshold.get("provenance", ""), score.protocol, _show_conventions(score)]
+        table.writerow([score.name, "", repr(score.value), *[""] * len(measures), *ending])
+        for name, row in score.per_class.items():
+            table.writerow([score.name, name, "", *[_cell(row, key) for key in measures], *ending])
+    return stream.getvalue()
+
+
+def _cell(row: dict[str, Any], key: str) -> str:
+    return repr(row[key]) if key in row else ""
