@@ -1,4 +1,4 @@
-"""What the rest of the program sees of a network: the features before the pooling, the head after it, the layer to hook.
+"""What the rest of the program sees of a network: features before the pooling, the head after it, the layer to hook.
 
 `logits == pooled_head(features(x).mean((2, 3)))` holds for every pooled classifier, so class activation maps come
 from one forward pass; the others (VGG's fully connected head, a ViT's class token) have `forward` and hooks only.
@@ -26,8 +26,7 @@ class Classifier(nn.Module):
     name: registry name. num_outputs: length O of the logits. output_stride: input pixels per feature position.
     pooled: whether `features` and `pooled_head` exist. default_layer: dotted name of the module inside this one
     whose output is the last spatial map. head: "pooled" or "original". head_prefixes: names of the modules of
-    `net` that belong to the class outputs. mean, std: of the RGB input in [0, 1]. patch: the input's height and
-    width must be multiples of it (1: any size).
+    `net` that belong to the class outputs. mean, std: of the RGB input in [0, 1].
     """
 
     def __init__(
@@ -43,7 +42,6 @@ class Classifier(nn.Module):
         head: str = "pooled",
         mean: tuple[float, float, float] = IMAGENET_MEAN,
         std: tuple[float, float, float] = IMAGENET_STD,
-        patch: int = 1,
     ) -> None:
         super().__init__()
         self.net = net
@@ -56,7 +54,6 @@ class Classifier(nn.Module):
         self.head = head
         self.mean = mean
         self.std = std
-        self.patch = patch
 
     def features(self, x: Tensor) -> Tensor:
         """The activations that the global average pooling sees: (B, 3, H, W) normalised images -> (B, C, h, w)."""
