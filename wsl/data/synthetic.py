@@ -62,13 +62,17 @@ def draw_dataset(
     lists = [root / "ImageSets" / kind / f"{split}.txt" for kind in ("Main", "Segmentation") for split in _SPLITS]
     for path in lists:
         path.unlink(missing_ok=True)
-    names = {split: [f"{split}_{i:04d}" for i in range(count)] for split, count in zip(_SPLITS, (train, val))}
+    names = {
+        split: [f"{split}_{i:04d}" for i in range(count)] for split, count in zip(_SPLITS, (train, val), strict=True)
+    }
     _remove_others(root, {name for split in _SPLITS for name in names[split]})
     write_bytes(root / "classes.txt", "".join(f"{name}\n" for name in classes).encode())
     for number, split in enumerate(_SPLITS):
         for i, name in enumerate(names[split]):
             rng = np.random.default_rng([seed, number, i])
-            _write_drawn(root, name, draw_image(rng, size=image_size, classes=classes, max_objects=max_objects), classes)
+            _write_drawn(
+                root, name, draw_image(rng, size=image_size, classes=classes, max_objects=max_objects), classes
+            )
     for path in lists:
         write_bytes(path, "".join(f"{name}\n" for name in names[path.stem]).encode())
 

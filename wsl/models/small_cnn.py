@@ -7,7 +7,7 @@ from collections import OrderedDict
 from torch import Tensor, nn
 
 from wsl.errors import ConfigError
-from wsl.models.classifier import HEADS, MODELS, Classifier
+from wsl.models.classifier import MODELS, Classifier
 
 WIDTHS = (32, 48, 96, 128)
 FEATURES = WIDTHS[-1]
