@@ -102,7 +102,7 @@ class MaxBoxAcc:
                 raise DataError(f"{name}: expected the image's size {tuple(size)}, but got {score_map.shape}.")
             return score_map, boxes
         resized = cv2.resize(score_map.astype(np.float64), (224, 224), interpolation=cv2.INTER_CUBIC)
-        return resized, np.trunc(boxes * 224 / np.array([size[1], size[0]] * 2))
+        return np.asarray(resized, np.float64), np.trunc(boxes * 224 / np.array([size[1], size[0]] * 2))
 
     def _best_iou(self, score_map: NDArray[np.floating], truth: NDArray[np.float64], name: str) -> NDArray[np.float64]:
         """Best IoU per level, float64 (2, 256): row 0 of the largest contour, row 1 of all contours."""

@@ -1,0 +1,120 @@
+"""Scores of predicted boxes in files against the boxes of a data set."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from wsl.data.reader import Dataset
+from wsl.errors import DataError
+from wsl.evaluate.box_files import read_box_file
+from wsl.evaluate.detection import build_coco_ground_truth, build_coco_results, compute_coco_scores
+from wsl.evaluate.given_boxes import BoxAccuracy, CorLoc
+from wsl.evaluate.result import Score
+from wsl.evaluate.sources import pair_files
+from wsl.files import read_json
+from wsl.progress import Progress, Silent, track
+from wsl.types import Box, ClassSet, Sample
+
+
+def evaluate_boxes(predicted: Mapping[str, Sequence[Box]], samples: Sequence[Sample], classes: ClassSet) -> list[Score]:
+    """COCO AP/AR, CorLoc and box accuracy of the boxes of each image_id; images without an entry have no box.
+
+    Samples whose boxes are not known are left out. DataError for an image_id that is not among the scored samples.
+    """
+    scored = [sample for sample in samples if sample.instances is not None]
+    unknown = sorted(set(predicted) - {sample.image_id for sample in scored})
+    if unknown:
+        raise DataError(f"{len(unknown)} image ids have no ground-truth boxes, the first is '{unknown[0]}'.")
+    corloc, accuracy = CorLoc(), BoxAccuracy()
+    for sample in scored:
+        corloc.update(predicted.get(sample.image_id, ()), sample.boxes or ())
+        accuracy.update(predicted.get(sample.image_id, ()), sample.boxes or ())
+    # COCO's box scores need no image size; the masks of the instances would be drawn in vain
+    plain = ((sample.image_id, (0, 0), _without_masks(sample)) for sample in scored)
+    truth, numbers = build_coco_ground_truth(plain, classes)
+    results = build_coco_results(predicted, numbers)
+    return [*compute_coco_scores(truth, results, "bbox"), corloc.score(classes), *accuracy.scores(classes)]
+
+
+def evaluate_boxes_file(
+    prediction: Path, dataset: Dataset, missing: str = "error", progress: Progress | None = None
+) -> list[Score]:
+    """`evaluate_boxes` for a folder of box files (see `wsl.evaluate.box_files`) or a COCO results list.
+
+    In a results list `image_id` is ours (a number is looked for among names that are numbers, as COCO's are) and
+    `category_id` is the class_id; boxes are xywh. `missing` as in `pair_files`; an image that a results list does
+    not mention has no box. For COCO annotations give the JSON file itself as ground truth (`evaluate_coco_json`):
+    its category ids are not class ids.
+    """
+    scored = [sample for sample in dataset.samples if sample.instances is not None]
+    if not scored:
+        raise DataError(f"{dataset.root}: the data set has no boxes to score against.")
+    if prediction.is_dir():
+        predicted, counts = _read_folder(prediction, scored, dataset.classes, missing, progress or Silent())
+        scored = [sample for sample in scored if sample.image_id in predicted]
+    else:
+        predicted, counts = _read_results(prediction, scored, dataset), {}
+    scores = evaluate_boxes(predicted, scored, dataset.classes)
+    return [dataclasses.replace(score, counts=score.counts | counts) for score in scores]
+
+
+def _read_folder(
+    folder: Path, samples: Sequence[Sample], classes: ClassSet, missing: str, progress: Progress
+) -> tuple[dict[str, list[Box]], dict[str, int]]:
+    pairing = pair_files(folder, [sample.image_id for sample in samples], (".json",), missing)
+    steps = track(pairing.pairs, progress, "boxes", len(pairing.pairs))
+    return {image_id: read_box_file(path, classes) if path else [] for image_id, path in steps}, pairing.counts
+
+
+def _read_results(path: Path, samples: Sequence[Sample], dataset: Dataset) -> dict[str, list[Box]]:
+    content = read_json(path)
+    if not isinstance(content, list) or not all(isinstance(entry, dict) for entry in content):
+        raise DataError(f"{path}: expected a COCO results list, a JSON list of objects.")
+    names: dict[Any, str] = {sample.image_id: sample.image_id for sample in samples}
+    names |= _number_names(samples)
+    boxes: dict[str, list[Box]] = {}
+    for number, entry in enumerate(content, start=1):
+        _check_entry(entry, names, dataset, f"{path}: result {number}")
+        x, y, width, height = (float(side) for side in entry["bbox"])
+        box = Box((x, y, x + width, y + height), entry["category_id"], float(entry["score"]))
+        boxes.setdefault(names[entry["image_id"]], []).append(box)
+    return boxes
+
+
+def _number_names(samples: Sequence[Sample]) -> dict[Any, str]:
+    """139 -> "train/000000000139", where no two names are the same number."""
+    numbers: dict[Any, str] = {}
+    doubles = set()
+    for sample in samples:
+        stem = sample.image_id.rsplit("/", 1)[-1]
+        if stem.isascii() and stem.isdecimal():
+            if int(stem) in numbers:
+                doubles.add(int(stem))
+            numbers[int(stem)] = sample.image_id
+    return {number: name for number, name in numbers.items() if number not in doubles}
+
+
+def _check_entry(entry: dict[str, Any], names: Mapping[Any, str], dataset: Dataset, where: str) -> None:
+    if dataset.format == "coco" and isinstance(entry.get("image_id"), int):
+        raise DataError(
+            f"{where}: these are COCO's own image and category ids; give the annotations JSON file as ground truth."
+        )
+    if not isinstance(entry.get("image_id"), (int, str)) or entry["image_id"] not in names:
+        raise DataError(f"{where}: image_id {entry.get('image_id')!r:.80} is not an image with ground-truth boxes.")
+    if entry.get("category_id") not in dataset.classes.ids:
+        raise DataError(
+            f"{where}: expected category_id to be a class_id in 1..{len(dataset.classes)}, "
+            f"but got {entry.get('category_id')!r:.80}."
+        )
+    box = entry.get("bbox")
+    if not isinstance(box, list) or len(box) != 4 or not all(isinstance(side, (int, float)) for side in box):
+        raise DataError(f"{where}: expected 'bbox' as four numbers x, y, width, height, but got {box!r:.80}.")
+    if not isinstance(entry.get("score"), (int, float)):
+        raise DataError(f"{where}: expected a number as 'score', but got {entry.get('score')!r:.80}.")
+
+
+def _without_masks(sample: Sample) -> list[Any]:
+    return [dataclasses.replace(instance, segmentation=None) for instance in sample.instances or ()]
