@@ -1,0 +1,161 @@
+"""COCO JSON: annotations made from label maps or boxes, and results lists."""
+
+from __future__ import annotations
+
+import json
+import math
+import tempfile
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import IO, Any
+
+import cv2
+import numpy as np
+
+from wsl.data.rle import encode_mask
+from wsl.errors import ConfigError, DataError
+from wsl.evaluate.boxes import compute_box_iou, to_array
+from wsl.export.record import EXPORTERS, ExportRecord, check_record
+from wsl.files import atomic_file
+from wsl.types import IGNORE, Box, ClassSet, LabelMap, Mask
+
+INSTANCES = ("components", "classes")
+Json = dict[str, Any]
+
+
+def export_coco(records: Iterable[ExportRecord], path: Path, classes: ClassSet, instances: str = "components") -> Path:
+    """Writes COCO annotations of `records` to the JSON file `path`, an image at a time, and returns `path`.
+
+    Image and annotation ids count from 1, category ids are the class ids 1..N. A label map gives one annotation per
+    8-connected component of each class ("components") or one per class ("classes"), with compressed RLE; 255 belongs
+    to none. Its `score` is that of the box of the same class with the greatest overlap, 1.0 without one. A record
+    without label map gives its boxes, without segmentation. `bbox` is xywh, `area` in pixels.
+    """
+    if instances not in INSTANCES:
+        raise ConfigError(f"instances: expected one of {', '.join(INSTANCES)}, but got '{instances}'.")
+    # images and annotations are two lists of one file: the images wait on disk, so memory does not grow with them
+    with atomic_file(path) as stream, tempfile.TemporaryFile() as images:
+        stream.write(b'{"annotations": [')
+        count = 0
+        for number, record in enumerate(records, start=1):
+            check_record(record, classes)
+            _append(images, _image_entry(record, number), number == 1)
+            for annotation in iterate_annotations(record, instances):
+                count += 1
+                _append(stream, {**annotation, "id": count, "image_id": number, "iscrowd": 0}, count == 1)
+        categories = [{"id": class_id, "name": classes.name_of(class_id)} for class_id in classes.ids]
+        stream.write(b'],\n"categories": ' + _to_json(categories) + b',\n"images": [')
+        _copy(images, stream)
+        stream.write(b"]}\n")
+    return path
+
+
+@EXPORTERS.register("coco")
+def export_coco_folder(records: Iterable[ExportRecord], folder: Path, classes: ClassSet) -> Path:
+    """`export_coco` to annotations/instances.json in `folder`."""
+    return export_coco(records, folder / "annotations" / "instances.json", classes)
+
+
+def write_coco_results(
+    path: Path,
+    records: Iterable[tuple[int | str, Sequence[Box]]],
+    category_ids: Mapping[int, int] | None = None,
+) -> None:
+    """Writes a COCO results list of (COCO image id, boxes); `category_ids` maps class_id to category_id (else equal)."""
+    with atomic_file(path) as stream:
+        stream.write(b"[")
+        first = True
+        for image_id, boxes in records:
+            for box in boxes:
+                category = box.class_id if category_ids is None else _translate(box.class_id, category_ids)
+                entry = {"image_id": image_id, "category_id": category, "bbox": _to_xywh(box), "score": _score(box)}
+                _append(stream, entry, first)
+                first = False
+        stream.write(b"]\n")
+
+
+def iterate_annotations(record: ExportRecord, instances: str = "components") -> Iterator[Json]:
+    """Annotations of one record without ids, in the order of class id, then of first pixel from the top."""
+    if record.label_map is None:
+        for box in record.boxes:
+            x, y, width, height = _to_xywh(box)
+            entry: Json = {"category_id": box.class_id, "bbox": [x, y, width, height], "area": width * height}
+            yield {**entry, "score": _score(box)}
+        return
+    for class_id, mask in iterate_masks(record.label_map, instances):
+        area = _find_extent(mask)
+        yield {
+            "category_id": class_id,
+            "segmentation": encode_mask(mask),
+            "bbox": _to_xywh(area),
+            "area": int(mask.sum()),
+            "score": _find_score(area, class_id, record.boxes),
+        }
+
+
+def iterate_masks(label_map: LabelMap, instances: str) -> Iterator[tuple[int, Mask]]:
+    """(class_id, mask bool (H, W)) of each class or of each of its 8-connected components."""
+    for class_id in np.flatnonzero(np.bincount(label_map.ravel(), minlength=IGNORE + 1)[:IGNORE]):
+        if class_id == 0:
+            continue
+        mask = label_map == class_id
+        if instances == "classes":
+            yield int(class_id), mask
+            continue
+        _, components = cv2.connectedComponents(mask.astype(np.uint8), connectivity=8)
+        for component in _order(components):
+            yield int(class_id), components == component
+
+
+def _order(components: Any) -> list[int]:
+    """Component numbers by their first pixel in reading order, whatever order OpenCV's algorithm has."""
+    numbers, first = np.unique(components, return_index=True)
+    pairs = sorted((int(place), int(number)) for number, place in zip(numbers, first, strict=True) if number > 0)
+    return [number for _, number in pairs]
+
+
+def _find_extent(mask: Mask) -> Box:
+    rows, columns = np.flatnonzero(mask.any(axis=1)), np.flatnonzero(mask.any(axis=0))
+    return Box((float(columns[0]), float(rows[0]), float(columns[-1] + 1), float(rows[-1] + 1)), 0)
+
+
+def _find_score(area: Box, class_id: int, boxes: Sequence[Box]) -> float:
+    same = [box for box in boxes if box.class_id == class_id]
+    if not same:
+        return 1.0
+    return _score(same[int(np.argmax(compute_box_iou([area.xyxy], to_array(same))[0]))])
+
+
+def _score(box: Box) -> float:
+    if not math.isfinite(box.score):
+        raise DataError(f"export: expected a finite box score, but got {box.score}.")
+    return float(box.score)
+
+
+def _to_xywh(box: Box) -> list[float]:
+    x1, y1, x2, y2 = (float(side) for side in box.xyxy)
+    return [x1, y1, x2 - x1, y2 - y1]
+
+
+def _translate(class_id: int, category_ids: Mapping[int, int]) -> int:
+    if class_id not in category_ids:
+        raise DataError(f"category_ids: no category for class_id {class_id}; known are {sorted(category_ids)[:20]}.")
+    return category_ids[class_id]
+
+
+def _image_entry(record: ExportRecord, number: int) -> Json:
+    return {"id": number, "file_name": record.file_name, "height": record.size[0], "width": record.size[1]}
+
+
+def _append(stream: IO[bytes], entry: Json, first: bool) -> None:
+    stream.write((b"\n" if first else b",\n") + _to_json(entry))
+
+
+def _to_json(value: Any) -> bytes:
+    return json.dumps(value, sort_keys=True, allow_nan=False).encode()
+
+
+def _copy(source: IO[bytes], target: IO[bytes]) -> None:
+    source.seek(0)
+    while part := source.read(1 << 20):
+        target.write(part)
