@@ -79,7 +79,8 @@ def compute_pyramids(
             tuple(levels[index][row] for index in range(len(options.scales))),
             wanted[row],
             (images[row].shape[0], images[row].shape[1]),
-            _pick(probabilities[row], wanted[row], groups),
+            probabilities[row],
+            tuple(groups),
         )
         for row in range(len(images))
     ]
@@ -130,11 +131,6 @@ def _choose(
         else tuple(sorted(class_id for class_id in given if class_id in groups))
         for row, given in enumerate(class_ids)
     ]
-
-
-def _pick(probabilities: NDArray[np.float32], class_ids: tuple[int, ...], groups: Groups) -> NDArray[np.float32]:
-    columns = {class_id: column for column, class_id in enumerate(groups)}
-    return probabilities[[columns[class_id] for class_id in class_ids]]
 
 
 @contextmanager

@@ -18,14 +18,22 @@ class MapPyramid:
     """One image's raw maps: `levels[s]` is float32 (K, h_s, w_s), flips already fused, for scale s.
 
     Levels are far smaller than a full-size map and regenerate it exactly, so they are what is stored.
-    `size` is the image's (height, width); `class_scores` float32 (K,) the classifier's probability per class.
+    `size` is the image's (height, width). `probabilities` float32 (G,) is what the classifier says of the whole
+    image for every class it knows, `known_ids`; empty when the maps come from elsewhere.
     """
 
     image_id: str
     levels: tuple[Scores, ...]
     class_ids: tuple[int, ...]
     size: tuple[int, int]
-    class_scores: NDArray[np.float32] = field(default_factory=lambda: np.zeros(0, np.float32))
+    probabilities: NDArray[np.float32] = field(default_factory=lambda: np.zeros(0, np.float32))
+    known_ids: tuple[int, ...] = ()
+
+    @property
+    def class_scores(self) -> NDArray[np.float32]:
+        """Probability of each class that has a map, float32 (K,), NaN where unknown."""
+        known = dict(zip(self.known_ids, self.probabilities, strict=True))
+        return np.array([known.get(class_id, np.nan) for class_id in self.class_ids], np.float32)
 
 
 def fuse(pyramid: MapPyramid, preset: Preset) -> ScoreMaps:

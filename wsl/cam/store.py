@@ -1,8 +1,9 @@
 """Score maps on disk: one `.npz` per image, no pickle, written whole or not at all.
 
 Two layouts are read. Ours holds the raw pyramid: `level_0`, `level_1`, ... float32 (K, h, w), `class_ids` (K,),
-`class_scores` (K,), `size` (2,), `preset` (JSON text) and `format` = 1. A foreign file needs only `scores` (K, h, w)
-in [0, 1] and `class_ids` (K,); `size` (height, width) is added when the maps are smaller than the image.
+`probabilities` (G,) of `known_ids` (G,), `size` (2,), `preset` (JSON text) and `format` = 1. A foreign file needs only
+`scores` (K, h, w) in [0, 1] and `class_ids` (K,); `size` (height, width) is added when the maps are smaller than the
+image.
 """
 
 from __future__ import annotations
@@ -10,8 +11,10 @@ from __future__ import annotations
 import json
 import zipfile
 from pathlib import Path
+from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from wsl.cam.preset import Preset
 from wsl.cam.pyramid import MapPyramid, fuse, resize_map
@@ -32,7 +35,8 @@ def write_pyramid(path: Path, pyramid: MapPyramid, preset: Preset) -> None:
             stream,
             format=np.int64(FORMAT),
             class_ids=np.array(pyramid.class_ids, np.int64),
-            class_scores=pyramid.class_scores.astype(np.float32),
+            probabilities=pyramid.probabilities.astype(np.float32),
+            known_ids=np.array(pyramid.known_ids, np.int64),
             size=np.array(pyramid.size, np.int64),
             preset=np.array(json.dumps(preset.as_dict(), sort_keys=True)),
             **arrays,  # type: ignore[arg-type]
@@ -44,33 +48,44 @@ def read_score_maps(path: Path, image_id: str) -> ScoreMaps:
 
     Raises DataError naming the file when it is missing, broken, pickled, non-finite or of another shape.
     """
+    arrays = _read_arrays(path, image_id)
+    if "format" not in arrays:
+        return _foreign_maps(path, image_id, arrays)
+    return fuse(_own_maps(path, image_id, arrays), Preset(**json.loads(str(arrays["preset"]))))
+
+
+def read_pyramid(path: Path, image_id: str) -> MapPyramid:
+    """The raw maps of a file that this toolkit wrote; errors as in `read_score_maps`."""
+    return _own_maps(path, image_id, _read_arrays(path, image_id))
+
+
+def _read_arrays(path: Path, image_id: str) -> dict[str, NDArray[Any]]:
     try:
         with np.load(path, allow_pickle=False) as archive:
-            arrays = {name: archive[name] for name in archive.files}
+            return {name: archive[name] for name in archive.files}
     except FileNotFoundError:
         raise DataError(f"{path}: no score maps for image '{image_id}'; run the cams stage first.") from None
     except (ValueError, OSError, EOFError, zipfile.BadZipFile) as error:
         raise DataError(f"{path}: expected an .npz of arrays without pickle, but {error}.") from None
-    return _own_maps(path, image_id, arrays) if "format" in arrays else _foreign_maps(path, image_id, arrays)
 
 
-def _own_maps(path: Path, image_id: str, arrays: dict[str, np.ndarray]) -> ScoreMaps:
-    if int(arrays["format"]) != FORMAT:
-        raise DataError(f"{path}: expected map format {FORMAT}, but got {int(arrays['format'])}; make the maps again.")
+def _own_maps(path: Path, image_id: str, arrays: dict[str, NDArray[Any]]) -> MapPyramid:
+    if int(arrays.get("format", 0)) != FORMAT:
+        raise DataError(f"{path}: expected map format {FORMAT}, but got {arrays.get('format')}; make the maps again.")
     levels = tuple(arrays[f"level_{index}"] for index in range(sum(name.startswith("level_") for name in arrays)))
     for level in levels:
         check_scores(level, str(path))
-    pyramid = MapPyramid(
+    return MapPyramid(
         image_id,
         levels,
-        tuple(int(class_id) for class_id in arrays["class_ids"]),
+        tuple(arrays["class_ids"].tolist()),
         (int(arrays["size"][0]), int(arrays["size"][1])),
-        arrays["class_scores"],
+        arrays["probabilities"],
+        tuple(arrays["known_ids"].tolist()),
     )
-    return fuse(pyramid, Preset(**json.loads(str(arrays["preset"]))))
 
 
-def _foreign_maps(path: Path, image_id: str, arrays: dict[str, np.ndarray]) -> ScoreMaps:
+def _foreign_maps(path: Path, image_id: str, arrays: dict[str, NDArray[Any]]) -> ScoreMaps:
     if not {"scores", "class_ids"} <= arrays.keys():
         raise DataError(f"{path}: expected arrays 'scores' (K, h, w) and 'class_ids' (K,), but got {sorted(arrays)}.")
     scores = arrays["scores"].astype(np.float32, copy=False)

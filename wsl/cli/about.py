@@ -1,0 +1,39 @@
+"""`wsl info`: what is installed and which devices there are."""
+
+from __future__ import annotations
+
+import platform
+from importlib.metadata import PackageNotFoundError, version
+
+from wsl.version import __version__
+
+REQUIRED = ("torch", "torchvision", "numpy", "scipy", "scikit-image", "opencv-python-headless", "pillow", "pycocotools")
+OPTIONAL = {
+    "pydensecrf2": "refine.method=dense_crf: pip install 'wsl[crf]'",
+    "timm": "model.name=timm/...: pip install 'wsl[timm]'",
+}
+
+
+def describe_machine() -> str:
+    """Lines of text."""
+    lines = [f"wsl {__version__}, Python {platform.python_version()}, {platform.platform()}"]
+    lines += [f"{name} {_version(name) or 'MISSING'}" for name in REQUIRED]
+    lines += [f"{name} {_version(name) or f'not installed ({use})'}" for name, use in OPTIONAL.items()]
+    return "\n".join([*lines, *_devices()])
+
+
+def _version(package: str) -> str | None:
+    try:
+        return version(package)
+    except PackageNotFoundError:
+        return None
+
+
+def _devices() -> list[str]:
+    try:
+        import torch
+        import torchvision  # noqa: F401  (a pair that does not match fails here)
+    except (ImportError, RuntimeError) as error:
+        return [f"torch and torchvision do not work together ({error}): install both in one go, from one index."]
+    names = [torch.cuda.get_device_name(index) for index in range(torch.cuda.device_count())]
+    return [f"cpu: {torch.get_num_threads()} threads", *(f"cuda:{index} {name}" for index, name in enumerate(names))]

@@ -1,0 +1,62 @@
+"""Tables on the terminal."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from rich.console import Console
+from rich.table import Table
+
+from wsl.evaluate.result import Score
+
+
+def console() -> Console:
+    """Standard output. Off a terminal lines are never cut: 200 columns, no colours."""
+    out = Console()
+    return out if out.is_terminal else Console(width=200)
+
+
+def print_scores(scores: Sequence[Score]) -> None:
+    """One row per score, then one row per class where classes differ."""
+    out = console()
+    table = Table("result", "value", "threshold", "how it is counted", box=None, pad_edge=False, header_style="bold")
+    for score in scores:
+        table.add_row(score.name, _number(score.value), _threshold(score.threshold), _conventions(score))
+    out.print(table)
+    by_class = class_table(scores)
+    if by_class is not None:
+        out.print()
+        out.print(by_class)
+
+
+def class_table(scores: Sequence[Score], measure: str = "IoU") -> Table | None:
+    """IoU of each class, one column per result; None when no score has it."""
+    shown = [score for score in scores if any(measure in values for values in score.per_class.values())]
+    if not shown:
+        return None
+    names = list(dict.fromkeys(name for score in shown for name in score.per_class))
+    columns = [f"{score.name.removesuffix(' mIoU')}{_provenance(score)}" for score in shown]
+    table = Table(f"{measure} by class", *columns, box=None, pad_edge=False, header_style="bold")
+    for name in names:
+        table.add_row(name, *[_number(score.per_class.get(name, {}).get(measure)) for score in shown])
+    return table
+
+
+def _number(value: float | None) -> str:
+    return "-" if value is None else f"{value:.3f}"
+
+
+def _provenance(score: Score) -> str:
+    return f" ({score.threshold['provenance']})" if score.threshold else ""
+
+
+def _threshold(threshold: dict[str, Any] | None) -> str:
+    if threshold is None:
+        return ""
+    value = threshold.get("value")
+    return f"{threshold['provenance']}" if value is None else f"{value:g} ({threshold['provenance']})"
+
+
+def _conventions(score: Score) -> str:
+    return "; ".join([score.protocol, *(f"{key}: {value}" for key, value in score.conventions.items())])

@@ -1,0 +1,102 @@
+"""Which classifier a run uses: the one it trained, a given checkpoint, or ImageNet outputs in class groups."""
+
+from __future__ import annotations
+
+import hashlib
+import logging
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from wsl.cam.groups import Groups, identity_groups, parse_groups
+from wsl.config import ModelConfig
+from wsl.errors import ConfigError, suggest
+from wsl.models.checkpoint import CheckpointMeta, load_checkpoint
+from wsl.models.classifier import Classifier
+from wsl.models.registry import build_classifier
+from wsl.types import ClassSet
+
+log = logging.getLogger("wsl")
+
+
+@dataclass(frozen=True)
+class ReadyClassifier:
+    """A classifier, which of its outputs stand for which class, and how outputs become probabilities."""
+
+    model: Classifier
+    groups: Groups
+    label_mode: str
+
+
+def needs_training(model: ModelConfig) -> bool:
+    """Whether a run trains: not when a checkpoint is given, nor when class groups use the published outputs."""
+    return model.checkpoint is None and model.groups is None
+
+
+def load_ready_classifier(model: ModelConfig, classes: ClassSet, trained: Path) -> ReadyClassifier:
+    """The classifier of a run for the data set's `classes`; `trained` is where the train stage leaves its best."""
+    if model.groups is not None:
+        return _grouped_classifier(model, classes)
+    path = Path(model.checkpoint) if model.checkpoint is not None else trained
+    if not path.is_file():
+        hint = "model.checkpoint: no such file" if model.checkpoint else "no trained classifier yet (run `wsl train`)"
+        raise ConfigError(f"{path}: {hint}.")
+    classifier, meta = load_checkpoint(path)
+    return ReadyClassifier(classifier, _groups_by_name(meta, classes, path), meta.label_mode)
+
+
+def _groups_by_name(meta: CheckpointMeta, classes: ClassSet, path: Path) -> Groups:
+    """Classes are matched by name, so a model trained on one folder can label another with fewer or other order."""
+    known = ClassSet(tuple(meta.class_names), meta.background_name)
+    for name in classes.names:
+        if name not in known.names:
+            raise ConfigError(
+                f"{path}: this classifier does not know the class '{name}' of the data set."
+                f"{suggest(name, known.names)} Set data.classes to classes it knows."
+            )
+    by_id = identity_groups(known)
+    return {classes.id_of(name): by_id[known.id_of(name)] for name in classes.names}
+
+
+def _grouped_classifier(model: ModelConfig, classes: ClassSet) -> ReadyClassifier:
+    if not isinstance(model.groups, dict):
+        raise ConfigError(f"model.groups: expected class name -> classifier outputs, but got {model.groups!r}.")
+    classifier = build_with_weights(model, num_outputs=None)
+    groups = parse_groups(model.groups, classes, classifier.num_outputs)
+    without = [name for name in classes.names if classes.id_of(name) not in groups]
+    if without:
+        log.warning("No class group, hence no maps, for %d classes: %s", len(without), ", ".join(without))
+    return ReadyClassifier(classifier, groups, "single")
+
+
+def build_with_weights(model: ModelConfig, num_outputs: int | None) -> Classifier:
+    """The named architecture with its starting weights, and a line about what was and was not loaded."""
+    weights = choose_weights(model.weights)
+    classifier, report = build_classifier(
+        model.name, num_outputs=num_outputs, output_stride=model.output_stride, head=model.head, weights=weights
+    )
+    log.info("%s, weights %s: %s", model.name, weights or "random", report)
+    return classifier
+
+
+def choose_weights(weights: Any) -> str | None:
+    """`model.weights`: a file, a published name, None, or a list of those of which the first usable one counts."""
+    if weights is None or isinstance(weights, str):
+        return weights
+    if not isinstance(weights, list) or not weights or not all(isinstance(each, str) for each in weights):
+        raise ConfigError(f"model.weights: expected a file, a name, or a list of those, but got {weights!r}.")
+    usable = [each for each in weights if Path(each).is_file() or not _looks_like_file(each)]
+    if not usable:
+        raise ConfigError(f"model.weights: none of these files exists: {', '.join(weights)}.")
+    return str(usable[0])
+
+
+def _looks_like_file(name: str) -> bool:
+    return name.endswith((".pth", ".pt", ".safetensors"))
+
+
+def identity_of(model: ModelConfig) -> str | None:
+    """A hash of the given checkpoint's bytes, so that a replaced file makes the maps again."""
+    if model.checkpoint is None or not Path(model.checkpoint).is_file():
+        return None
+    return hashlib.sha256(Path(model.checkpoint).read_bytes()).hexdigest()[:16]

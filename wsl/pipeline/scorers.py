@@ -1,0 +1,140 @@
+"""Scorers of a run: each takes one image after the other, then gives its scores."""
+
+from __future__ import annotations
+
+from typing import Any, Protocol
+
+import numpy as np
+
+from wsl.cam.store import read_pyramid
+from wsl.config import EvaluateConfig
+from wsl.data.ground_truth import read_ground_truth
+from wsl.data.label_maps import read_label_map
+from wsl.evaluate.baseline import centre_box_label_map
+from wsl.evaluate.confusion import Confusion
+from wsl.evaluate.given_boxes import BoxAccuracy, CorLoc
+from wsl.evaluate.localization import MaxBoxAcc
+from wsl.evaluate.result import Score
+from wsl.evaluate.segmentation import segmentation_score
+from wsl.evaluate.sweep import BackgroundSweep
+from wsl.pipeline.work import StageFiles, read_boxes
+from wsl.train.metrics import compute_mean_average_precision
+from wsl.types import BACKGROUND, IGNORE, ClassSet, LabelMap, Sample, ScoreMaps
+
+
+class Scorer(Protocol):
+    """Takes images, gives scores."""
+
+    def update(self, sample: Sample, maps: ScoreMaps, files: StageFiles) -> None:
+        """Adds one image: its maps in memory, the other results on disk."""
+        ...
+
+    def scores(self) -> list[Score]:
+        """The scores of all images added so far."""
+        ...
+
+
+class MaskScorer:
+    """mIoU of the score maps, of a centre box, of the seeds and of the refined label maps."""
+
+    def __init__(self, classes: ClassSet, settings: EvaluateConfig, fixed: float) -> None:
+        self.classes, self.absent, self.fixed = classes, settings.absent, fixed
+        steps = np.arange(settings.sweep_steps) / settings.sweep_steps
+        self.sweep = BackgroundSweep(len(classes), np.unique(np.append(steps, fixed)))
+        policies = {"centre box": "error", "seeds": settings.predicted_ignore, "seeds, sure pixels": "exclude"}
+        policies["refined"] = settings.predicted_ignore
+        self.confusions = {name: Confusion(len(classes), policy) for name, policy in policies.items()}
+
+    def update(self, sample: Sample, maps: ScoreMaps, files: StageFiles) -> None:
+        truth = read_ground_truth(sample, maps.size, len(self.classes))
+        if truth is None:
+            return
+        self.sweep.update(maps.scores, maps.class_ids, truth, sample.image_id)
+        seeds = read_label_map(files.seeds(sample.image_id))
+        predictions = {"centre box": centre_box_like(seeds), "seeds": seeds, "seeds, sure pixels": seeds}
+        predictions["refined"] = read_label_map(files.refined(sample.image_id))
+        for name, prediction in predictions.items():
+            self.confusions[name].update(truth, prediction, sample.image_id)
+
+    def scores(self) -> list[Score]:
+        maps = [self.sweep.best(self.classes, self.absent)]
+        maps.append(self.sweep.at(self.fixed, "fixed", self.classes, self.absent))
+        named = [rename(score, "CAM mIoU") for score in maps]
+        for name, confusion in self.confusions.items():
+            named.append(segmentation_score(confusion, self.classes, self.absent, name=f"{name} mIoU"))
+        return named
+
+
+def centre_box_like(seeds: LabelMap) -> LabelMap:
+    """A centred box with the seeds' foreground area and their largest class: what knowing nothing would give."""
+    areas = np.bincount(seeds.ravel(), minlength=256)
+    areas[[BACKGROUND, IGNORE]] = 0
+    size = (seeds.shape[0], seeds.shape[1])
+    return centre_box_label_map(size, int(areas.sum()), int(areas.argmax()) if areas.any() else BACKGROUND)
+
+
+class BoxScorer:
+    """MaxBoxAcc of the score maps; CorLoc and accuracy of the boxes."""
+
+    def __init__(self, classes: ClassSet) -> None:
+        self.classes = classes
+        self.from_maps, self.corloc, self.accuracy = MaxBoxAcc(), CorLoc(), BoxAccuracy()
+
+    def update(self, sample: Sample, maps: ScoreMaps, files: StageFiles) -> None:
+        truth = [instance.box for instance in sample.instances or () if not instance.crowd]
+        predicted = read_boxes(files.boxes(sample.image_id))
+        self.corloc.update(predicted, truth)
+        self.accuracy.update(predicted, truth)
+        rows = {class_id: row for row, class_id in enumerate(maps.class_ids)}
+        for class_id in sorted({box.class_id for box in truth}):
+            # A class of the image without a map counts as a miss, which is what a constant map is.
+            found = maps.scores[rows[class_id]] if class_id in rows else np.zeros(maps.size, np.float32)
+            self.from_maps.update(found, [box for box in truth if box.class_id == class_id], sample.image_id)
+
+    def scores(self) -> list[Score]:
+        return [
+            *self.from_maps.scores(self.classes),
+            self.corloc.score(self.classes),
+            *self.accuracy.scores(self.classes),
+        ]
+
+
+class ImageLabelScorer:
+    """How well the classifier knows the image-level labels: accuracy where images have one class, else mAP."""
+
+    def __init__(self, classes: ClassSet, single_label: bool) -> None:
+        self.classes, self.single_label = classes, single_label
+        self.rows: list[np.ndarray[Any, Any]] = []
+        self.labels: list[tuple[int, ...]] = []
+        self.known: tuple[int, ...] = ()
+
+    def update(self, sample: Sample, maps: ScoreMaps, files: StageFiles) -> None:
+        pyramid = read_pyramid(files.maps(sample.image_id), sample.image_id)
+        if sample.class_ids is not None:
+            self.known = pyramid.known_ids
+            self.rows.append(pyramid.probabilities)
+            self.labels.append(sample.class_ids)
+
+    def scores(self) -> list[Score]:
+        if not self.rows or not self.known:
+            return []
+        probabilities = np.stack(self.rows)
+        counts = {"images": len(self.rows), "classes": len(self.known)}
+        if self.single_label:
+            return [Score("image accuracy", self._accuracy(probabilities), "arg max of the outputs", counts=counts)]
+        targets = np.array([[class_id in labels for class_id in self.known] for labels in self.labels])
+        value, per_class = compute_mean_average_precision(probabilities, targets)
+        named = {self.classes.name_of(c): {"AP": ap} for c, ap in zip(self.known, per_class, strict=True)}
+        return [Score("image mAP", value, "average precision per class over images", per_class=named, counts=counts)]
+
+    def _accuracy(self, probabilities: np.ndarray[Any, Any]) -> float:
+        """What is left of a softmax is the background's output; its column comes last."""
+        rest = 1 - probabilities.sum(1, keepdims=True)
+        outputs = np.hstack([probabilities, rest])
+        truth = [self.known.index(labels[0]) if labels else len(self.known) for labels in self.labels]
+        return float((outputs.argmax(1) == np.array(truth)).mean())
+
+
+def rename(score: Score, name: str) -> Score:
+    """The same score under another name."""
+    return Score(**{**score.__dict__, "name": name})

@@ -1,0 +1,198 @@
+"""The table of contents of a run: one function per stage, in order. `run.py` decides which of them are needed."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from wsl.config import as_dict
+from wsl.data.reader import Dataset
+from wsl.pipeline.classifiers import build_with_weights, identity_of, load_ready_classifier, needs_training
+from wsl.pipeline.context import Context
+from wsl.pipeline.device import select_device
+from wsl.pipeline.images import do_images, missing
+from wsl.pipeline.run_folder import Failure, hash_inputs
+from wsl.pipeline.work import BoxesWork, RefineWork, SeedsWork, StageFiles
+from wsl.refine.refiner import build_refiner
+from wsl.train.settings import TrainSettings
+from wsl.types import Sample
+
+log = logging.getLogger("wsl")
+
+BEST = Path("train") / "best.safetensors"
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What a stage did: numbers for the manifest, and the images it could not do."""
+
+    counts: dict[str, int]
+    failures: list[Failure]
+
+
+@dataclass(frozen=True)
+class Stage:
+    """A stage's name, the stages it reads from, the settings that change its result, and how it is done.
+
+    `suffix` names the per-image files of the stages that can be resumed image by image; None for the others.
+    """
+
+    name: str
+    after: tuple[str, ...]
+    settings: Callable[[Context], dict[str, Any]]
+    do: Callable[[Context], Outcome]
+    folder: str
+    suffix: str | None = None
+
+
+def train(context: Context) -> Outcome:
+    """Image-level labels -> train/best.safetensors."""
+    from wsl.train.loop import train_classifier
+
+    data = context.train_data
+    settings = train_settings(context, data)
+    background_output = settings.label_mode == "single" and any(sample.class_ids == () for sample in data.samples)
+    model = build_with_weights(context.config.model, len(data.classes) + int(background_output))
+    result = train_classifier(
+        model,
+        list(data.samples),
+        list(context.validation_samples),
+        settings,
+        classes=data.classes,
+        background_output=background_output,
+        folder=context.run.path / "train",
+        device=select_device(context.config.device),
+        progress=context.progress,
+    )
+    counts = {"images": len(data.samples), "validation_images": len(context.validation_samples)}
+    return Outcome(counts | {"best_epoch": result.best_epoch}, [Failure(*failure) for failure in result.failures])
+
+
+def train_settings(context: Context, data: Dataset) -> TrainSettings:
+    """The settings of training, `label_mode: auto` decided by the data set."""
+    values = asdict(context.config.train)
+    if values["label_mode"] == "auto":
+        values["label_mode"] = "single" if data.single_label else "multi"
+    values["augment"] = tuple(values["augment"])
+    return TrainSettings(**values, workers=context.config.workers, seed=context.config.seed)
+
+
+def cams(context: Context) -> Outcome:
+    """Images -> cams/<image id>.npz."""
+    from wsl.pipeline.making_maps import make_maps
+
+    ready = load_ready_classifier(context.config.model, context.classes, context.run.path / BEST)
+    failures = make_maps(context, ready, select_device(context.config.device))
+    return Outcome(_image_counts(context, "cams", ".npz"), failures + context.data_failures())
+
+
+def boxes(context: Context) -> Outcome:
+    """Score maps -> boxes/<image id>.json."""
+    settings = context.config.boxes
+    options = {"rule": settings.rule, "threshold": settings.threshold}
+    options |= {"select": settings.select, "min_area": settings.min_area}
+    return _each_image(context, "boxes", ".json", BoxesWork(_files(context), context.classes, options))
+
+
+def seeds(context: Context) -> Outcome:
+    """Score maps -> seeds/<image id>.png."""
+    return _each_image(context, "seeds", ".png", SeedsWork(_files(context), asdict(context.config.seeds)))
+
+
+def refine(context: Context) -> Outcome:
+    """Seeds or scores and the image -> refined/<image id>.png."""
+    settings = context.config.refine
+    build_refiner(settings.method, **settings.options)  # a bad option is told once, not once per image
+    work = RefineWork(
+        _files(context), settings.method, dict(settings.options), settings.background_rule, settings.background
+    )
+    return _each_image(context, "refined", ".png", work)
+
+
+def evaluate(context: Context) -> Outcome:
+    """Everything above against the ground truth -> scores/scores.json, scores/scores.csv."""
+    from wsl.pipeline.scoring import score_run
+
+    return Outcome(score_run(context, _files(context)), [])
+
+
+def export(context: Context) -> Outcome:
+    """Label maps and boxes -> export/<format>."""
+    from wsl.pipeline.exporting import export_run
+
+    return Outcome(export_run(context, _files(context)), [])
+
+
+def report(context: Context) -> Outcome:
+    """Overlays of a few images -> overlays/<image id>.png."""
+    from wsl.pipeline.picturing import draw_overlays
+
+    return Outcome({"overlays": draw_overlays(context, _files(context))}, [])
+
+
+def _files(context: Context) -> StageFiles:
+    return StageFiles(context.run.path)
+
+
+def _each_image(context: Context, folder: str, suffix: str, work: Callable[[Sample], None]) -> Outcome:
+    """Runs `work` on the images that have maps and no output yet."""
+    ready = [sample for sample in context.samples if _files(context).maps(sample.image_id).exists()]
+    todo = missing(ready, lambda image_id: context.output(folder, image_id, suffix))
+    failures = do_images(todo, work, workers=context.config.workers, title=folder, progress=context.progress)
+    return Outcome(_image_counts(context, folder, suffix), failures)
+
+
+def _image_counts(context: Context, folder: str, suffix: str) -> dict[str, int]:
+    left = missing(context.samples, lambda image_id: context.output(folder, image_id, suffix))
+    return {"images": len(context.samples), "done": len(context.samples) - len(left)}
+
+
+def _train_dependencies(context: Context) -> dict[str, Any]:
+    config = as_dict(context.config)
+    data = {key: value for key, value in config["data"].items() if key not in ("root", "limit", "split")}
+    model = {key: value for key, value in config["model"].items() if key not in ("checkpoint", "groups")}
+    return {
+        "data": data,
+        "model": model,
+        "train": config["train"],
+        "seed": config["seed"],
+        "inputs": hash_inputs((*context.train_data.samples, *context.validation_samples)),
+    }
+
+
+def _cam_dependencies(context: Context) -> dict[str, Any]:
+    config = as_dict(context.config)
+    settings: dict[str, Any] = {"cam": config["cam"], "classes": list(context.classes.names)}
+    if not needs_training(context.config.model):
+        settings["model"] = config["model"] | {"checkpoint": identity_of(context.config.model)}
+    return settings
+
+
+def _section(name: str, context: Context) -> dict[str, Any]:
+    """A stage that depends on its own section of the configuration only."""
+    return {name: as_dict(context.config)[name]}
+
+
+def _section_and_inputs(name: str, context: Context) -> dict[str, Any]:
+    """A stage that makes one result of all images: it also depends on which images there are and which are done."""
+    states = {stage: context.run.stage(stage).get("counts") for stage in ("cams", "boxes", "seeds", "refine")}
+    return _section(name, context) | {"inputs": hash_inputs(context.samples), "done": states}
+
+
+STAGES: dict[str, Stage] = {
+    stage.name: stage
+    for stage in (
+        Stage("train", (), _train_dependencies, train, "train"),
+        Stage("cams", ("train",), _cam_dependencies, cams, "cams", ".npz"),
+        Stage("boxes", ("cams",), partial(_section, "boxes"), boxes, "boxes", ".json"),
+        Stage("seeds", ("cams",), partial(_section, "seeds"), seeds, "seeds", ".png"),
+        Stage("refine", ("seeds",), partial(_section, "refine"), refine, "refined", ".png"),
+        Stage("evaluate", ("boxes", "refine"), partial(_section_and_inputs, "evaluate"), evaluate, "scores"),
+        Stage("export", ("boxes", "refine"), partial(_section_and_inputs, "export"), export, "export"),
+        Stage("report", ("boxes", "refine"), partial(_section_and_inputs, "report"), report, "overlays"),
+    )
+}
