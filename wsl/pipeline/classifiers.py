@@ -13,7 +13,7 @@ from wsl.config import ModelConfig
 from wsl.errors import ConfigError, suggest
 from wsl.models.checkpoint import CheckpointMeta, load_checkpoint
 from wsl.models.classifier import Classifier
-from wsl.models.registry import build_classifier
+from wsl.models import build_classifier
 from wsl.types import ClassSet
 
 log = logging.getLogger("wsl")
