@@ -12,6 +12,7 @@ from typing import Any
 
 from wsl.data.class_names import build_class_set, check_background_class
 from wsl.data.dataset import READERS, Dataset, Problem, Reader, has_scorable_masks
+from wsl.data.declared_size import find_resized
 from wsl.data.paths import find_inside, list_files, list_folders, to_image_id
 from wsl.data.split import is_declared, is_everything, split_samples
 from wsl.errors import DataError, suggest
@@ -60,8 +61,10 @@ def read_coco(
     class_set = _find_classes(documents, classes, background_class)
     problems: list[Problem] = []
     samples: dict[str, Sample] = {}
+    sizes: dict[str, tuple[int, int]] = {}
     for document in documents:
-        _add_samples(document, root, class_set, samples, problems)
+        _add_samples(document, root, class_set, samples, sizes, problems)
+    _drop_resized(samples, sizes, problems)
     chosen = _finish_samples([samples[image_id] for image_id in sorted(samples)])
     if split is not None and not is_everything(split) and not declared:
         chosen = split_samples(chosen, split, val_fraction)
@@ -78,6 +81,7 @@ def read_coco(
         split_counts={
             names[0]: len(document.images) for document in documents if (names := _split_names(document.path))
         },
+        declared_sizes=sizes,
     )
 
 
@@ -200,9 +204,14 @@ def _find_classes(
 
 
 def _add_samples(
-    document: _Document, root: Path, class_set: ClassSet, samples: dict[str, Sample], problems: list[Problem]
+    document: _Document,
+    root: Path,
+    class_set: ClassSet,
+    samples: dict[str, Sample],
+    sizes: dict[str, tuple[int, int]],
+    problems: list[Problem],
 ) -> None:
-    """Adds the file's images to `samples`; those that cannot be used to `problems`."""
+    """Adds the file's images to `samples` and their declared sizes to `sizes`; unusable ones to `problems`."""
     folder = _find_image_folder(document, root)
     problems += document.problems
     for image in document.images:
@@ -220,6 +229,19 @@ def _add_samples(
             continue
         class_ids = tuple(sorted({instance.class_id for instance in instances}))
         samples[image_id] = Sample(image_id, path, class_ids, instances)
+        height, width = image.get("height"), image.get("width")
+        if isinstance(height, int) and isinstance(width, int) and min(height, width) > 0:
+            sizes[image_id] = (height, width)
+
+
+def _drop_resized(samples: dict[str, Sample], sizes: Mapping[str, tuple[int, int]], problems: list[Problem]) -> None:
+    """Masks cannot be scaled exactly, so images that are not as large as declared are left out."""
+    for image_id, actual in find_resized(samples, sizes).items():
+        declared = sizes[image_id]
+        what = (
+            f"it is {actual[0]}x{actual[1]}, but its annotations are for {declared[0]}x{declared[1]} (height x width)."
+        )
+        problems.append(Problem(samples.pop(image_id).image_path, what))
 
 
 def _find_image_folder(document: _Document, root: Path) -> Path:

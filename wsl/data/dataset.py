@@ -28,7 +28,8 @@ class Dataset:
     `samples` are sorted by image_id; `problems` names the images that were left out and why; `single_label` is
     True when each image has at most one class; `has_masks` and `has_boxes` tell of ground truth to score against;
     `why` says in words how the format, the classes and the split were found; `split_counts` is the number of
-    images of each declared split as far as it is known.
+    images of each declared split as far as it is known; `declared_sizes` is the (height, width) that the boxes of an
+    image_id refer to, where the annotations tell (equal to the image's own size, or the data set is wrong).
     """
 
     root: Path
@@ -41,6 +42,7 @@ class Dataset:
     has_boxes: bool
     why: str
     split_counts: Mapping[str, int] = field(default_factory=dict)
+    declared_sizes: Mapping[str, tuple[int, int]] = field(default_factory=dict, repr=False)
 
     def __len__(self) -> int:
         return len(self.samples)

@@ -8,17 +8,18 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
 
 from wsl.data.class_names import VOC_CLASSES, build_class_set, check_background_class, read_class_names
 from wsl.data.dataset import READERS, Dataset, Problem, Reader, has_scorable_masks
+from wsl.data.declared_size import find_resized, scale_box
 from wsl.data.label_maps import read_label_map
 from wsl.data.paths import index_by_stem, list_files, list_images
 from wsl.data.split import is_declared, is_everything, split_samples
-from wsl.data.voc_xml import NamedBox, read_annotation
+from wsl.data.voc_xml import Annotation, NamedBox, read_annotation
 from wsl.errors import DataError, suggest
 from wsl.types import BACKGROUND, IGNORE, Box, ClassSet, Instance, MaskSource, Sample
 
@@ -28,8 +29,8 @@ _LIST_FOLDERS = ("Main", "Segmentation")
 _MARK = re.compile(r"\s+-?[01]$")  # "2007_000032 -1": whether the list's class is in the image
 _CLASS_LIST = re.compile(r".+_(train|val|trainval|test)$")
 
-# What is known of an image's objects: the boxes, the values of its label map, or why neither could be read.
-_Annotation = tuple[NamedBox, ...] | tuple[int, ...] | DataError
+# What is known of an image's objects: its annotation, the values of its label map, or why neither could be read.
+_Known = Annotation | tuple[int, ...] | DataError
 
 
 @dataclass(frozen=True)
@@ -59,7 +60,7 @@ def read_voc(
     SegmentationClass map. Class names come from `classes`, classes.txt, labelmap.txt, or the objects: VOC's 20 in
     VOC's order if there are no others, else sorted. With a class list beside the data, `classes` may choose from
     it or reorder it, and the values of the label maps are mapped to the new ids. Objects named `background_class`
-    are none.
+    are none. Boxes of images that were resized since they were annotated are scaled, and `why` says so.
 
     Raises:
         DataError: no JPEGImages, no class names, or no such split.
@@ -71,12 +72,7 @@ def read_voc(
     annotations = _read_annotations(folder, image_ids if known else sorted(folder.images))
     class_set, class_why = _find_classes(folder.root, classes, background_class, beside, annotations.values())
     value_map = _find_value_map(class_set, beside[0]) if beside else None
-    samples = []
-    for image_id in image_ids:
-        try:
-            samples.append(_build_sample(folder, image_id, annotations[image_id], class_set, value_map))
-        except DataError as error:
-            problems.append(Problem(folder.images[image_id], str(error)))
+    samples, sizes, size_why = _build_samples(folder, image_ids, annotations, class_set, value_map, problems)
     if not declared and split is not None and not is_everything(split):
         samples = split_samples(samples, split, val_fraction)
     return Dataset(
@@ -88,8 +84,9 @@ def read_voc(
         single_label=False,
         has_masks=has_scorable_masks(samples),
         has_boxes=any(sample.instances is not None for sample in samples),
-        why="; ".join((class_why, _explain_split(folder, split, declared))).strip("; "),
+        why="; ".join(filter(None, (class_why, _explain_split(folder, split, declared), size_why))),
         split_counts={name: len(_read_list(path)) for name, path in folder.lists.items() if _is_plain(name)},
+        declared_sizes=sizes,
     )
 
 
@@ -164,7 +161,7 @@ def _explain_split(folder: _Folder, split: str | None, declared: bool) -> str:
     return f"split {split} drawn from the image ids"
 
 
-def _read_annotations(folder: _Folder, image_ids: Sequence[str]) -> dict[str, _Annotation]:
+def _read_annotations(folder: _Folder, image_ids: Sequence[str]) -> dict[str, _Known]:
     unboxed = [image_id for image_id in image_ids if image_id not in folder.annotations]
     # Decoding PNGs leaves Python's lock, parsing XML does not.
     with ThreadPoolExecutor() as pool:
@@ -175,14 +172,14 @@ def _read_annotations(folder: _Folder, image_ids: Sequence[str]) -> dict[str, _A
     }
 
 
-def _try_annotation(path: Path) -> _Annotation:
+def _try_annotation(path: Path) -> _Known:
     try:
         return read_annotation(path)
     except DataError as error:
         return error
 
 
-def _read_values(folder: _Folder, image_id: str) -> _Annotation:
+def _read_values(folder: _Folder, image_id: str) -> _Known:
     if image_id not in folder.masks:
         return DataError("there is neither an annotation file nor a SegmentationClass map of this image.")
     try:
@@ -197,14 +194,14 @@ def _find_classes(
     classes: tuple[str, ...] | None,
     background_class: str | None,
     beside: tuple[tuple[str, ...], str] | None,
-    annotations: Iterable[_Annotation],
+    annotations: Iterable[_Known],
 ) -> tuple[ClassSet, str]:
     if classes:
         return build_class_set(classes, background_class, root), f"{len(classes)} classes as given"
     if beside:
         check_background_class(background_class, beside[0])
         return build_class_set(beside[0], background_class, root), f"classes from {beside[1]}"
-    found = {entry.name for objects in annotations for entry in _boxes_of(objects)}
+    found = {entry.name for known in annotations if isinstance(known, Annotation) for entry in known.objects}
     if not found:
         raise DataError(
             f"{root}: no object in Annotations names a class; add a file classes.txt with one name per line in the "
@@ -214,10 +211,6 @@ def _find_classes(
         return ClassSet(VOC_CLASSES), "all names are among VOC's 20 classes"
     check_background_class(background_class, found)
     return build_class_set(sorted(found), background_class, root), f"{len(found)} class names from the annotations"
-
-
-def _boxes_of(annotation: _Annotation) -> list[NamedBox]:
-    return [] if isinstance(annotation, DataError) else [entry for entry in annotation if isinstance(entry, NamedBox)]
 
 
 def _find_value_map(class_set: ClassSet, file_names: tuple[str, ...]) -> dict[int, int] | None:
@@ -231,22 +224,61 @@ def _find_value_map(class_set: ClassSet, file_names: tuple[str, ...]) -> dict[in
     return value_map
 
 
+def _build_samples(
+    folder: _Folder,
+    image_ids: Sequence[str],
+    annotations: Mapping[str, _Known],
+    class_set: ClassSet,
+    value_map: dict[int, int] | None,
+    problems: list[Problem],
+) -> tuple[list[Sample], dict[str, tuple[int, int]], str]:
+    """The samples, the sizes that their boxes refer to, and a word on boxes that had to be scaled."""
+    samples: dict[str, Sample] = {}
+    for image_id in image_ids:
+        try:
+            samples[image_id] = _build_sample(folder, image_id, annotations[image_id], class_set, value_map)
+        except DataError as error:
+            problems.append(Problem(folder.images[image_id], str(error)))
+    sizes = {
+        image_id: known.size
+        for image_id in samples
+        if isinstance(known := annotations[image_id], Annotation) and known.size is not None
+    }
+    resized = find_resized(samples, sizes)
+    for image_id, actual in resized.items():
+        try:
+            samples[image_id] = _scale_boxes(samples[image_id], sizes[image_id], actual)
+            sizes[image_id] = actual
+        except DataError as error:
+            problems.append(Problem(samples.pop(image_id).image_path, str(error)))
+    scaled = sorted(set(resized) & set(samples))
+    why = f"boxes of {len(scaled)} images scaled from the size in their annotation to the image's" if scaled else ""
+    return list(samples.values()), sizes, why
+
+
+def _scale_boxes(sample: Sample, declared: tuple[int, int], actual: tuple[int, int]) -> Sample:
+    instances = tuple(
+        replace(instance, box=replace(instance.box, xyxy=scale_box(instance.box.xyxy, declared, actual)))
+        for instance in sample.instances or ()
+    )
+    return replace(sample, instances=instances)
+
+
 def _build_sample(
     folder: _Folder,
     image_id: str,
-    annotation: _Annotation,
+    known: _Known,
     class_set: ClassSet,
     value_map: dict[int, int] | None,
 ) -> Sample:
-    if isinstance(annotation, DataError):
-        raise annotation
+    if isinstance(known, DataError):
+        raise known
     instances = None
-    if image_id in folder.annotations:
-        instances = _to_instances(_boxes_of(annotation), class_set)
+    if isinstance(known, Annotation):
+        instances = _to_instances(known.objects, class_set)
         class_ids = {instance.class_id for instance in instances}
     else:
-        values = (entry for entry in annotation if isinstance(entry, int))
-        class_ids = {_to_class_id(value, class_set, value_map) for value in values} - {BACKGROUND}
+        class_ids = {_to_class_id(value, class_set, value_map) for value in known} - {BACKGROUND}
     mask = folder.masks.get(image_id)
     return Sample(
         image_id=image_id,
@@ -270,7 +302,7 @@ def _to_instances(objects: Iterable[NamedBox], class_set: ClassSet) -> tuple[Ins
 
 
 def _to_class_id(value: int, class_set: ClassSet, value_map: dict[int, int] | None) -> int:
-    known = value_map if value_map is not None else {class_id: class_id for class_id in class_set.ids}
-    if value not in known:
+    table = value_map if value_map is not None else {class_id: class_id for class_id in class_set.ids}
+    if value not in table:
         raise DataError(f"the SegmentationClass map holds the value {value}, which is not in the class list.")
-    return known[value]
+    return table[value]

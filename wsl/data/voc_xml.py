@@ -23,8 +23,16 @@ class NamedBox:
     difficult: bool = False
 
 
-def read_annotation(path: Path) -> tuple[NamedBox, ...]:
-    """The objects of one annotation file in their order; () when it has none.
+@dataclass(frozen=True)
+class Annotation:
+    """One file: its objects in order, and the (height, width) of the image it was made on, None if not said."""
+
+    objects: tuple[NamedBox, ...]
+    size: tuple[int, int] | None = None
+
+
+def read_annotation(path: Path) -> Annotation:
+    """The objects of one annotation file.
 
     The file counts pixels from 1 and includes the last one: (xmin, ymin, xmax, ymax) becomes half-open
     (xmin - 1, ymin - 1, xmax, ymax). Parts of objects are left out.
@@ -38,7 +46,16 @@ def read_annotation(path: Path) -> tuple[NamedBox, ...]:
         raise DataError(f"{path}: no such annotation file.") from None
     except (ParseError, defusedxml.DefusedXmlException, OSError, ValueError, LookupError) as error:
         raise DataError(f"{path}: expected an annotation in XML, but {error}.") from None
-    return tuple(_read_object(path, element) for element in root.findall("object"))
+    return Annotation(tuple(_read_object(path, element) for element in root.findall("object")), _read_size(root))
+
+
+def _read_size(root: Any) -> tuple[int, int] | None:
+    """Some tools write 0 or nothing when they do not know."""
+    try:
+        height, width = int(root.findtext("size/height") or 0), int(root.findtext("size/width") or 0)
+    except ValueError:
+        return None
+    return (height, width) if height > 0 and width > 0 else None
 
 
 def _read_object(path: Path, element: Any) -> NamedBox:
