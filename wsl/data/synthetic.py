@@ -22,11 +22,11 @@ from wsl.data.label_maps import write_label_map
 from wsl.data.synthetic_objects import KINDS, TEXTURES, Colour, Plane, Rng, draw_colour, smooth_noise
 from wsl.errors import ConfigError, suggest
 from wsl.files import write_bytes
-from wsl.types import Box, Image, LabelMap
+from wsl.types import Box, ClassSet, Image, LabelMap
 
 DRAWN_CLASSES: tuple[str, ...] = tuple(KINDS)
 EMPTY_SHARE = 0.06  # of the images show clutter only
-OBJECT_SIDE = (0.20, 0.45)  # longest side of an object, as a share of the image's side
+OBJECT_SIDE = (0.26, 0.50)  # longest side of an object, as a share of the image's side
 LARGEST_OVERLAP = 0.12  # of an object's pixels may cover earlier ones
 SMALLEST_CONTRAST = 80.0  # RGB distance of an object's mean colour to the ground around it
 SHARPNESS = 4  # outlines are filled this many times larger, then averaged: soft edges, exact masks
@@ -109,6 +109,7 @@ def _check_options(train: int, val: int, image_size: int, classes: tuple[str, ..
     for name in classes:
         if name not in KINDS:
             raise ConfigError(f"No drawing is known for class '{name}'.{suggest(name, KINDS)}")
+    ClassSet(classes)  # refuses doubles
 
 
 def _remove_others(root: Path, wanted: set[str]) -> None:
@@ -151,8 +152,8 @@ def _draw_ground(size: int, rng: Rng) -> Plane:
     texture = TEXTURES[int(rng.integers(len(TEXTURES)))](size, rng)[..., None]
     value = rng.uniform(0.25, 0.8)
     near = (max(value - 0.22, 0.1), min(value + 0.22, 1.0))
-    first = draw_colour(rng, hue=None, saturation=(0.05, 0.6), value=near)
-    second = draw_colour(rng, hue=None, saturation=(0.05, 0.6), value=near)
+    first = draw_colour(rng, hue=None, saturation=(0.05, 0.5), value=near)
+    second = draw_colour(rng, hue=None, saturation=(0.05, 0.5), value=near)
     return (first * texture + second * (1 - texture)).astype(np.float32)
 
 
@@ -214,7 +215,7 @@ def _place(name: str, taken: LabelMap, rng: Rng) -> tuple[Plane, Plane, Plane]:
 def _paint(canvas: Plane, alpha: Plane, name: str, u: Plane, v: Plane, rng: Rng) -> Plane:
     """The object over the canvas: its pattern in two tones of a colour that differs from the ground around it."""
     colour = _find_colour(canvas, alpha, KINDS[name].hue, rng)
-    tone = np.float32(rng.choice([rng.uniform(0.35, 0.55), rng.uniform(1.3, 1.5)]))
+    tone = np.float32(KINDS[name].tone * rng.uniform(0.85, 1.15))
     pattern = KINDS[name].pattern(u, v, rng)[..., None]
     shade = (1 - 0.18 * (u + v))[..., None] * (0.9 + 0.2 * smooth_noise(len(canvas), 10, rng)[..., None])
     surface = np.clip(shade * colour * (1 + (tone - 1) * pattern), 0, 255)
@@ -226,7 +227,7 @@ def _find_colour(canvas: Plane, alpha: Plane, hue: float, rng: Rng) -> Colour:
     ground = canvas[alpha >= 0.5].mean(0)
     best, most = ground, -1.0
     for _ in range(8):
-        colour = draw_colour(rng, hue=hue, saturation=(0.35, 0.9), value=(0.3, 1.0))
+        colour = draw_colour(rng, hue=hue, saturation=(0.45, 0.95), value=(0.35, 0.9))
         contrast = float(np.linalg.norm(colour - ground))
         if contrast > most:
             best, most = colour, contrast

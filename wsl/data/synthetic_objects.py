@@ -21,11 +21,15 @@ Rng = np.random.Generator
 
 @dataclass(frozen=True)
 class ObjectKind:
-    """One class: its outline in a unit disc, its pattern over (u, v) in [-1, 1], and its usual hue in [0, 1)."""
+    """One class: its outline in a unit disc, its pattern over (u, v) in [-1, 1], and what its colours usually are.
+
+    hue in [0, 1); tone: brightness of the pattern relative to the rest, below 1 dark on light, above 1 light on dark.
+    """
 
     outline: Callable[[Rng], Plane]
     pattern: Callable[[Plane, Plane, Rng], Plane]
     hue: float
+    tone: float
 
 
 def smooth_step(values: Plane, width: float) -> Plane:
@@ -75,7 +79,7 @@ def kite_outline(rng: Rng) -> Plane:
 
 def dot_pattern(u: Plane, v: Plane, rng: Rng) -> Plane:
     """Round dots on a staggered grid."""
-    pitch = rng.uniform(0.5, 0.62)
+    pitch = rng.uniform(0.62, 0.74)
     row = np.round(v / pitch)
     along = u / pitch - 0.5 * (row % 2)
     distance = np.hypot(along - np.round(along), v / pitch - row)
@@ -84,40 +88,40 @@ def dot_pattern(u: Plane, v: Plane, rng: Rng) -> Plane:
 
 def vein_pattern(u: Plane, v: Plane, rng: Rng) -> Plane:
     """A midrib along u with side veins that slant away from it on both sides."""
-    veins = np.sin((u - np.abs(v)) * rng.uniform(11, 14))
+    veins = np.sin((u - np.abs(v)) * rng.uniform(9, 11))
     return np.maximum(smooth_step(veins - 0.55, 0.3), smooth_step(0.07 - np.abs(v), 0.05))
 
 
 def band_pattern(u: Plane, v: Plane, rng: Rng) -> Plane:
     """Broad bands across u, bent like scales."""
-    return smooth_step(np.sin((u + 0.35 * v * v) * rng.uniform(8, 10.5) + rng.uniform(0, 6.28)), 0.4)
+    return smooth_step(np.sin((u + 0.35 * v * v) * rng.uniform(7, 9) + rng.uniform(0, 6.28)), 0.4)
 
 
 def ring_pattern(u: Plane, v: Plane, rng: Rng) -> Plane:
     """Rings around the middle."""
-    return smooth_step(np.sin(np.hypot(u, v) * rng.uniform(13, 16) + rng.uniform(0, 6.28)), 0.5)
+    return smooth_step(np.sin(np.hypot(u, v) * rng.uniform(10, 12) + rng.uniform(0, 6.28)), 0.5)
 
 
 def check_pattern(u: Plane, v: Plane, rng: Rng) -> Plane:
     """A board of checks."""
-    pitch = rng.uniform(7.0, 8.5)
+    pitch = rng.uniform(5.5, 7.0)
     return smooth_step(np.sin(u * pitch) * np.sin(v * pitch), 0.12)
 
 
 KINDS: dict[str, ObjectKind] = {
-    "ladybird": ObjectKind(disc_outline, dot_pattern, 0.00),
-    "leaf": ObjectKind(leaf_outline, vein_pattern, 0.30),
-    "fish": ObjectKind(fish_outline, band_pattern, 0.55),
-    "starfish": ObjectKind(starfish_outline, ring_pattern, 0.10),
-    "kite": ObjectKind(kite_outline, check_pattern, 0.80),
+    "ladybird": ObjectKind(disc_outline, dot_pattern, 0.00, 0.2),
+    "leaf": ObjectKind(leaf_outline, vein_pattern, 0.30, 1.6),
+    "fish": ObjectKind(fish_outline, band_pattern, 0.55, 1.7),
+    "starfish": ObjectKind(starfish_outline, ring_pattern, 0.11, 0.45),
+    "kite": ObjectKind(kite_outline, check_pattern, 0.80, 0.35),
 }
 
 
 def draw_colour(rng: Rng, *, hue: float | None, saturation: tuple[float, float], value: tuple[float, float]) -> Colour:
-    """A colour of that hue give or take 0.08 (any hue for None, and for one draw in four)."""
-    near = rng.normal(hue or 0.0, 0.08)
+    """A colour of that hue give or take 0.05 (any hue for None, and for one draw in seven)."""
+    near = rng.normal(hue or 0.0, 0.05)
     anywhere = rng.uniform(0, 1)
-    stray = rng.uniform(0, 1) < 0.25
+    stray = rng.uniform(0, 1) < 0.15
     chosen = anywhere if hue is None or stray else near
     rgb = colorsys.hsv_to_rgb(float(chosen % 1), float(rng.uniform(*saturation)), float(rng.uniform(*value)))
     return np.array(rgb, np.float32) * 255

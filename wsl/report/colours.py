@@ -23,9 +23,17 @@ _BRIGHT: tuple[Colour, ...] = (
     (20, 205, 200),
     (245, 105, 180),
     (160, 205, 40),
-    (120, 110, 255),
+    (95, 90, 245),
     (190, 120, 70),
     (125, 150, 175),
+    (255, 228, 130),
+    (150, 20, 95),
+    (150, 220, 255),
+    (25, 115, 60),
+    (255, 165, 150),
+    (215, 180, 255),
+    (115, 60, 15),
+    (185, 255, 190),
 )
 GOLDEN_TURN = 0.618034  # successive hues never come close to a recent one
 
@@ -38,7 +46,7 @@ _COLORMAPS: dict[str, int] = {
 
 
 def class_colour(class_id: int) -> Colour:
-    """RGB of a class_id 1..254: the first twelve chosen by hand, the others by turning the hue."""
+    """RGB of a class_id 1..254: the first twenty chosen by hand, the others by turning the hue."""
     if class_id <= len(_BRIGHT):
         return _BRIGHT[class_id - 1]
     turn = class_id - len(_BRIGHT)
