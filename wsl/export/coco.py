@@ -61,7 +61,7 @@ def write_coco_results(
     records: Iterable[tuple[int | str, Sequence[Box]]],
     category_ids: Mapping[int, int] | None = None,
 ) -> None:
-    """Writes a COCO results list of (COCO image id, boxes); `category_ids` maps class_id to category_id (else equal)."""
+    """Writes a COCO results list of (COCO image id, boxes); `category_ids` maps class_id to category_id, else equal."""
     with atomic_file(path) as stream:
         stream.write(b"[")
         first = True

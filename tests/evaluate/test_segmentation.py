@@ -1,0 +1,48 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from wsl.errors import ConfigError
+from wsl.evaluate.confusion import Confusion
+from wsl.evaluate.segmentation import segmentation_score, segmentation_scores
+from wsl.types import ClassSet
+
+CLASSES = ClassSet(("cat", "dog"))
+
+
+def make_confusion() -> Confusion:
+    confusion = Confusion(2, "exclude")
+    truth = np.array([[0, 0, 0, 1], [1, 1, 255, 0]], np.uint8)
+    predicted = np.array([[0, 0, 1, 1], [1, 255, 1, 0]], np.uint8)
+    confusion.update(truth, predicted)
+    return confusion
+
+
+def test_hand_worked_score_names_its_conventions() -> None:
+    score = segmentation_score(make_confusion(), CLASSES)
+    assert score.value == pytest.approx((3 / 4 + 2 / 3) / 2)  # dog is in neither map
+    assert score.per_class["cat"]["iou"] == pytest.approx(2 / 3)
+    assert score.per_class["dog"]["iou"] is None
+    assert list(score.per_class) == ["background", "cat", "dog"]
+    assert score.conventions["predicted 255"] == "exclude"
+    assert score.conventions["absent classes"] == "skip"
+    assert score.counts == {
+        "images": 1,
+        "scored pixels": 6,
+        "pixels without ground truth": 1,
+        "excluded pixels": 1,
+    }
+
+
+def test_the_scores_beside_it() -> None:
+    values = {score.name: score.value for score in segmentation_scores(make_confusion(), CLASSES, "zero")}
+    assert values["mIoU"] == pytest.approx((3 / 4 + 2 / 3 + 0) / 3)
+    assert values["mIoU foreground"] == pytest.approx((2 / 3 + 0) / 2)
+    assert values["pixel accuracy"] == pytest.approx(5 / 6)
+    assert values["coverage"] == pytest.approx(6 / 7)
+
+
+def test_names_must_fit() -> None:
+    with pytest.raises(ConfigError, match="2 classes, but 1 names"):
+        segmentation_score(make_confusion(), ClassSet(("cat",)))
