@@ -1,0 +1,54 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from scipy import ndimage
+
+from tests.oracles.evaluate_max_box_acc import boxes_at, quantise
+from wsl.errors import DataError
+from wsl.evaluate.levels import iterate_levels, to_8_bit, to_levels
+
+
+def make_map(seed: int, sigma: float) -> np.ndarray:
+    generator = np.random.default_rng(seed)
+    size = generator.integers(3, 26, 2)
+    return ndimage.gaussian_filter(generator.random(size), sigma)
+
+
+@pytest.mark.parametrize("sigma", [0.0, 1.0, 3.0])
+def test_boxes_of_every_level_agree_with_components_and_holes(sigma: float) -> None:
+    for seed in range(4):
+        score_map = make_map(seed, sigma)
+        image = to_8_bit(score_map)
+        assert image.tolist() == quantise(score_map).tolist()
+        levels = range(0, 255, 9)
+        found = list(iterate_levels(image, levels))
+        assert [boxes.level for boxes in found] == list(levels)
+        for boxes in found:
+            every, largest = boxes_at(image, boxes.level)
+            assert sorted(map(tuple, boxes.boxes.tolist())) == sorted(every)
+            assert tuple(boxes.boxes[boxes.largest].tolist()) == largest
+
+
+def test_levels_without_foreground_are_left_out() -> None:
+    image = np.array([[0, 9], [3, 3]], np.uint8)
+    assert [found.level for found in iterate_levels(image, [2, 8, 9, 200, 2])] == [2, 8]
+
+
+def test_quantisation_cuts() -> None:
+    assert to_8_bit(np.array([[0.0, 0.5, 0.999, 1.0]])).tolist() == [[0, 127, 254, 255]]
+    assert to_8_bit(np.full((2, 2), 0.3)) is None
+
+
+def test_thresholds_become_levels() -> None:
+    assert to_levels([0, 0.5, 0.999]).tolist() == [0, 127, 254]
+    with pytest.raises(DataError, match=r"all in \[0, 1\)"):
+        to_levels([1.0])
+
+
+@pytest.mark.parametrize("bad", [np.zeros((2, 2), np.uint8), np.zeros((1, 2, 2)), np.zeros((0, 2))])
+def test_other_maps_are_refused(bad: np.ndarray) -> None:
+    with pytest.raises(DataError, match="expected floating"):
+        to_8_bit(bad)
+    with pytest.raises(DataError, match="1 are NaN or inf"):
+        to_8_bit(np.array([[0.0, np.inf]]))
