@@ -28,12 +28,16 @@ def centre_box_label_map(size: tuple[int, int], area: int, class_id: int) -> Lab
 
 
 def _box_size(size: tuple[int, int], area: int) -> tuple[int, int]:
-    """Of the sides just below and above the ideal ones, those with the nearest area, then the nearest height."""
+    """One side just below or above the ideal one and the other as the area then wants it: of these (rows, columns)
+    those with the nearest area, then the nearest form."""
     height, width = size
-    ideal = math.sqrt(area * height / width)
-    candidates = []
-    for rows in {max(1, math.floor(ideal)), min(height, max(1, math.ceil(ideal)))}:
-        for columns in {math.floor(area / rows), math.ceil(area / rows)}:
-            columns = min(width, max(1, columns))
-            candidates.append((abs(rows * columns - area), abs(rows - ideal), rows, columns))
-    return min(candidates)[2:]
+    ideal_rows, ideal_columns = math.sqrt(area * height / width), math.sqrt(area * width / height)
+    pairs = [(rows, columns) for rows in _around(ideal_rows) for columns in _around(area / rows)]
+    pairs += [(rows, columns) for columns in _around(ideal_columns) for rows in _around(area / columns)]
+    fitting = [(rows, columns) for rows, columns in pairs if rows <= height and columns <= width]
+    return min(fitting, key=lambda pair: (abs(pair[0] * pair[1] - area), abs(pair[0] - ideal_rows), pair))
+
+
+def _around(side: float) -> tuple[int, int]:
+    """The whole numbers at or just below and above `side`, at least 1."""
+    return max(1, math.floor(side)), max(1, math.ceil(side))

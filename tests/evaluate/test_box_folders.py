@@ -1,0 +1,108 @@
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from wsl.data.reader import Dataset
+from wsl.errors import DataError
+from wsl.evaluate.box_folders import evaluate_boxes, evaluate_boxes_file
+from wsl.types import Box, ClassSet, Instance, Sample
+
+CLASSES = ClassSet(("cat", "dog"))
+
+
+def make_dataset(format: str = "voc", ids: tuple[str, ...] = ("a", "b/0012")) -> Dataset:
+    boxes = (Box((0, 0, 40, 40), 1), Box((10, 10, 50, 50), 2))
+    samples = tuple(
+        Sample(image_id, Path(f"{image_id}.jpg"), (box.class_id,), (Instance(box.class_id, box),))
+        for image_id, box in zip(ids, boxes, strict=True)
+    )
+    samples += (Sample("unknown", Path("unknown.jpg"), (1,), None),)
+    return Dataset(Path("root"), format, CLASSES, samples, (), False, False, True, "made here")
+
+
+def values_of(scores: list) -> dict[str, float | None]:
+    # pycocotools divides by (n + eps), so a perfect score is 1 - 2e-16
+    return {score.name: score.value and round(score.value, 12) for score in scores}
+
+
+def write_boxes(folder: Path, image_id: str, *boxes: tuple[list[float], int]) -> None:
+    path = folder / f"{image_id}.json"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    entries = [{"xyxy": xyxy, "class_id": class_id, "score": 0.5} for xyxy, class_id in boxes]
+    path.write_text(json.dumps({"image_id": image_id, "size": [60, 60], "boxes": entries}))
+
+
+def test_a_folder_of_boxes(tmp_path: Path) -> None:
+    write_boxes(tmp_path, "a", ([0, 0, 40, 40], 1))
+    write_boxes(tmp_path, "b/0012", ([10, 10, 50, 30], 2))
+    scores = evaluate_boxes_file(tmp_path, make_dataset())
+    values = values_of(scores)
+    assert len(scores) == 12 + 1 + 8
+    assert values["box AP50"] == 1.0
+    assert values["box AP75"] == 0.5
+    assert values["CorLoc"] == 0.5
+    assert values["BoxAcc top@0.5"] == 1.0
+    assert values["BoxAcc any@0.7"] == 0.5
+    assert scores[0].counts["images"] == 2
+
+
+def test_images_without_prediction(tmp_path: Path) -> None:
+    write_boxes(tmp_path, "a", ([0, 0, 40, 40], 1))
+    with pytest.raises(DataError, match="no prediction for 1 of 2 images"):
+        evaluate_boxes_file(tmp_path, make_dataset())
+    assert values_of(evaluate_boxes_file(tmp_path, make_dataset(), "background"))["CorLoc"] == 0.5
+    assert values_of(evaluate_boxes_file(tmp_path, make_dataset(), "skip"))["CorLoc"] == 1.0
+
+
+def test_a_results_list_with_names_or_numbers(tmp_path: Path) -> None:
+    path = tmp_path / "results.json"
+    entries = [
+        {"image_id": "a", "category_id": 1, "bbox": [0, 0, 40, 40], "score": 0.9},
+        {"image_id": 12, "category_id": 2, "bbox": [10, 10, 40, 40], "score": 0.9},
+    ]
+    path.write_text(json.dumps(entries))
+    assert values_of(evaluate_boxes_file(path, make_dataset()))["box AP"] == 1.0
+    with pytest.raises(DataError, match="give the annotations JSON file as ground truth"):
+        evaluate_boxes_file(path, make_dataset("coco"))
+    with pytest.raises(DataError, match="result 2: image_id 12 is not an image"):
+        evaluate_boxes_file(path, make_dataset(ids=("a", "b")))
+    path.write_text("[]")
+    assert values_of(evaluate_boxes_file(path, make_dataset()))["box AP"] == 0.0
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"category_id": 3}, r"class_id in 1\.\.2, but got 3"),
+        ({"image_id": "z"}, "'z' is not an image with ground-truth boxes"),
+        ({"image_id": None}, "None is not an image"),
+        ({"bbox": [1]}, "'bbox' as four numbers"),
+        ({"score": "x"}, "number as 'score'"),
+    ],
+)
+def test_results_that_do_not_fit_are_refused(tmp_path: Path, change: dict, message: str) -> None:
+    path = tmp_path / "results.json"
+    path.write_text(json.dumps([{"image_id": "a", "category_id": 1, "bbox": [0, 0, 9, 9], "score": 1} | change]))
+    with pytest.raises(DataError, match=message):
+        evaluate_boxes_file(path, make_dataset())
+
+
+def test_numbers_that_two_images_share_are_not_guessed(tmp_path: Path) -> None:
+    path = tmp_path / "results.json"
+    path.write_text(json.dumps([{"image_id": 12, "category_id": 1, "bbox": [0, 0, 9, 9], "score": 1}]))
+    with pytest.raises(DataError, match="image_id 12 is not an image"):
+        evaluate_boxes_file(path, make_dataset(ids=("a/012", "b/12")))
+
+
+def test_boxes_of_unknown_images_and_data_without_boxes_are_refused(tmp_path: Path) -> None:
+    with pytest.raises(DataError, match="the first is 'unknown'"):
+        evaluate_boxes({"unknown": []}, make_dataset().samples, CLASSES)
+    bare = Dataset(Path("root"), "folder", CLASSES, make_dataset().samples[2:], (), True, False, False, "")
+    with pytest.raises(DataError, match="no boxes to score against"):
+        evaluate_boxes_file(tmp_path, bare)
+    (tmp_path / "x.json").write_text("{}")
+    with pytest.raises(DataError, match="expected a COCO results list"):
+        evaluate_boxes_file(tmp_path / "x.json", make_dataset())

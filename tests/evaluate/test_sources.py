@@ -1,0 +1,64 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from wsl.data.label_maps import write_label_map
+from wsl.errors import ConfigError, DataError
+from wsl.evaluate.sources import find_largest_class, list_files_by_id, open_mask_folder, pair_files
+
+
+def touch(folder: Path, *names: str) -> Path:
+    for name in names:
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        (folder / name).touch()
+    return folder
+
+
+def test_ids_are_paths_below_the_folder_without_suffix(tmp_path: Path) -> None:
+    touch(tmp_path, "b/x.v2.png", "a.PNG", "notes.txt", ".writing-1.png", "b/c/d.png")
+    assert list(list_files_by_id(tmp_path, (".png",))) == ["a", "b/c/d", "b/x.v2"]
+
+
+def test_two_files_of_one_image_are_refused(tmp_path: Path) -> None:
+    touch(tmp_path, "a.npy", "a.npz")
+    with pytest.raises(DataError, match="both of image 'a'"):
+        list_files_by_id(tmp_path, (".npy", ".npz"))
+
+
+def test_missing_and_extra_files_are_counted(tmp_path: Path) -> None:
+    touch(tmp_path, "a.png", "c/d.png", "x.png")
+    skipping = pair_files(tmp_path, ["c/d", "a", "b"], missing="skip")
+    assert skipping.pairs == (("a", tmp_path / "a.png"), ("c/d", tmp_path / "c/d.png"))
+    assert (skipping.missing, skipping.extra) == (("b",), ("x",))
+    assert skipping.counts == {"images without prediction": 1, "predictions without ground truth": 1}
+    filled = pair_files(tmp_path, ["c/d", "a", "b"], missing="background")
+    assert filled.pairs[1] == ("b", None)
+
+
+def test_missing_files_are_an_error_by_default(tmp_path: Path) -> None:
+    touch(tmp_path, "a.png")
+    wanted = ["a", *(f"b{index}" for index in range(9))]
+    with pytest.raises(DataError, match=r"no prediction for 9 of 10 images \(b0, b1, b2, b3, b4, \.\.\.\)"):
+        pair_files(tmp_path, wanted)
+    with pytest.raises(ConfigError, match="missing: expected one of"):
+        pair_files(tmp_path, wanted, missing="ignore")
+    # nothing in common is never a score
+    with pytest.raises(DataError, match="the first file there is of 'a'"):
+        pair_files(tmp_path, ["z"], missing="skip")
+    with pytest.raises(DataError, match="no such folder"):
+        pair_files(tmp_path / "none", wanted)
+
+
+def test_a_folder_of_label_maps(tmp_path: Path) -> None:
+    write_label_map(tmp_path / "a.png", np.array([[0, 3, 255]], np.uint8))
+    write_label_map(tmp_path / "b" / "c.png", np.array([[5], [0]], np.uint8))
+    masks = open_mask_folder(tmp_path)
+    assert masks.image_ids == ("a", "b/c")
+    assert masks.size("b/c") == (2, 1)
+    assert masks.read("a").tolist() == [[0, 3, 255]]
+    assert find_largest_class(masks) == 5
+    with pytest.raises(DataError, match="there is none"):
+        open_mask_folder(touch(tmp_path / "empty", "x.txt"))
