@@ -1,0 +1,139 @@
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from wsl.data.label_maps import write_label_map
+from wsl.errors import ConfigError, DataError
+from wsl.evaluate.paths import evaluate_paths, guess_kind, is_mask_folder
+from wsl.types import ClassSet
+
+LABELS = np.array([[0, 0, 1, 1], [0, 0, 1, 1], [0, 0, 0, 0]], np.uint8)
+
+
+def write_masks(folder: Path, *names: str) -> Path:
+    for name in names or ("a", "b"):
+        write_label_map(folder / f"{name}.png", LABELS)
+    return folder
+
+
+def write_json(path: Path, content: object) -> Path:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(json.dumps(content))
+    return path
+
+
+def write_image(path: Path) -> Path:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    Image.fromarray(np.full((3, 4, 3), 90, np.uint8)).save(path)
+    return path
+
+
+def write_dataset(root: Path) -> Path:
+    """Images by class with masks of the defect, and good ones."""
+    for name, defect in (("crack/x", True), ("crack/y", True), ("good/z", False)):
+        write_image(root / "images" / f"{name}.png")
+        mask = root / "masks" / f"{name}.png"
+        mask.parent.mkdir(parents=True, exist_ok=True)
+        Image.fromarray((LABELS == 1).astype(np.uint8) * 255 * defect).save(mask)
+    return root
+
+
+def write_coco(root: Path) -> Path:
+    for name in ("a", "b"):
+        write_image(root / "images" / f"{name}.png")
+    content = {
+        "images": [{"id": n, "file_name": f"{name}.png", "height": 3, "width": 4} for n, name in ((7, "a"), (8, "b"))],
+        "categories": [{"id": 17, "name": "cat"}],
+        "annotations": [
+            {"id": n, "image_id": n, "category_id": 17, "bbox": [2, 0, 2, 2], "area": 4, "iscrowd": 0} for n in (7, 8)
+        ],
+    }
+    write_json(root / "annotations" / "instances.json", content)
+    return root
+
+
+def names_of(scores: list) -> set[str]:
+    return {score.name for score in scores}
+
+
+def test_label_maps_against_label_maps(tmp_path: Path) -> None:
+    scores = evaluate_paths(write_masks(tmp_path / "p"), write_masks(tmp_path / "t"), classes=ClassSet(("cat",)))
+    assert scores[0].value == 1.0
+    assert list(scores[0].per_class) == ["background", "cat"]
+
+
+def test_label_maps_against_a_data_set(tmp_path: Path) -> None:
+    root = write_dataset(tmp_path / "t")
+    write_masks(tmp_path / "p", "crack/x", "crack/y")
+    write_label_map(tmp_path / "p" / "good" / "z.png", np.zeros((3, 4), np.uint8))
+    scores = evaluate_paths(tmp_path / "p", root)
+    assert scores[0].value == 1.0
+    assert scores[0].counts["images"] == 3
+    assert list(scores[0].per_class) == ["good", "crack"]
+    part = evaluate_paths(tmp_path / "p", root, split="val")
+    assert part[0].counts["images"] + part[0].counts["predictions without ground truth"] == 3
+
+
+def test_score_maps(tmp_path: Path) -> None:
+    truth = write_masks(tmp_path / "t", "a")
+    (tmp_path / "p").mkdir()
+    np.savez(tmp_path / "p" / "a.npz", scores=(LABELS[None] * np.float32(0.7)), class_ids=np.array([1]))
+    (score,) = evaluate_paths(tmp_path / "p", truth)
+    assert (score.value, score.threshold["provenance"]) == (1.0, "oracle")
+
+
+def test_boxes_and_coco_files_against_a_coco_data_set(tmp_path: Path) -> None:
+    root = write_coco(tmp_path / "t")
+    annotations = root / "annotations" / "instances.json"
+    boxes = [{"xyxy": [2, 0, 4, 2], "class_id": 1, "class": "cat", "score": 1.0}]
+    for name in ("a", "b"):
+        write_json(tmp_path / "p" / f"{name}.json", {"image_id": name, "size": [3, 4], "boxes": boxes})
+    assert "CorLoc" in names_of(evaluate_paths(tmp_path / "p", root))
+    assert "CorLoc" in names_of(evaluate_paths(tmp_path / "p", annotations))
+    results = [{"image_id": n, "category_id": 17, "bbox": [2, 0, 2, 2], "score": 0.5} for n in (7, 8)]
+    path = write_json(tmp_path / "results.json", results)
+    assert evaluate_paths(path, annotations)[0].value == pytest.approx(1.0)
+    assert evaluate_paths(annotations, root)[0].value == pytest.approx(1.0)
+    assert evaluate_paths(annotations, annotations, kind="coco")[0].value == pytest.approx(1.0)
+    with pytest.raises(ConfigError, match="split 'val' needs a data set"):
+        evaluate_paths(path, annotations, split="val")
+
+
+def test_a_folder_of_masks_is_told_from_a_data_set(tmp_path: Path) -> None:
+    assert is_mask_folder(write_masks(tmp_path / "flat"))
+    assert is_mask_folder(write_masks(tmp_path / "deep", "x/a", "y/b"))
+    assert not is_mask_folder(write_dataset(tmp_path / "data"))
+    write_image(tmp_path / "by_class" / "cat" / "a.png")
+    assert not is_mask_folder(tmp_path / "by_class")
+    write_image(write_masks(tmp_path / "mixed") / "c.jpg")
+    assert not is_mask_folder(tmp_path / "mixed")
+    (write_masks(tmp_path / "table") / "list.csv").write_text("path,labels\n")
+    assert not is_mask_folder(tmp_path / "table")
+
+
+def test_what_cannot_be_guessed_says_what_is_accepted(tmp_path: Path) -> None:
+    (tmp_path / "empty").mkdir()
+    with pytest.raises(DataError, match="found nothing to score; expected a folder of label maps"):
+        guess_kind(tmp_path / "empty")
+    with pytest.raises(DataError, match="no such file or folder; expected a folder of label maps"):
+        guess_kind(tmp_path / "none")
+    with pytest.raises(DataError, match="expected a folder of label maps"):
+        guess_kind(write_image(tmp_path / "x.png"))
+    write_json(write_masks(tmp_path / "both") / "a.json", {})
+    with pytest.raises(DataError, match="holds files for boxes and label_maps; say which with kind=boxes"):
+        guess_kind(tmp_path / "both")
+    truth = write_masks(tmp_path / "t")
+    assert evaluate_paths(tmp_path / "both", truth, kind="label_maps")[0].value == 1.0
+    with pytest.raises(DataError, match="boxes are scored against a data set"):
+        evaluate_paths(tmp_path / "both", truth, kind="boxes")
+    with pytest.raises(ConfigError, match="kind: expected one of auto"):
+        evaluate_paths(truth, truth, kind="masks")
+    with pytest.raises(ConfigError, match="split 'val' needs a data set"):
+        evaluate_paths(truth, truth, split="val")
+    with pytest.raises(DataError, match="none: no such file or folder; expected label maps, a data set"):
+        evaluate_paths(truth, tmp_path / "none")
