@@ -89,8 +89,7 @@ def compute_pyramids(
 def _run_scale(
     classifier: Classifier, images: Sequence[Image], options: CamOptions, scale: float, device: torch.device
 ) -> RawMaps:
-    stride, patch = classifier.output_stride, classifier.patch
-    size = input_size(images[0].shape[:2], options.long_side, scale, stride, options.preset, patch)
+    size = input_size(images[0].shape[:2], options.long_side, scale, classifier.output_stride, options.preset)
     batch = stack_images(images, size, classifier.mean, classifier.std).to(device)
     if options.flip:
         batch = torch.cat([batch, batch.flip(3)])

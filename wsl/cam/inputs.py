@@ -16,21 +16,19 @@ SMALLEST_SIDE = 32
 
 
 def input_size(
-    size: tuple[int, int], long_side: int | None, scale: float, stride: int, preset: Preset, patch: int = 1
+    size: tuple[int, int], long_side: int | None, scale: float, stride: int, preset: Preset
 ) -> tuple[int, int]:
     """(height, width) that the network sees of an image of `size`: the aspect ratio is kept.
 
     `long_side` None keeps the image's own size; sides never fall below 32 pixels, the least that a network of
-    stride 32 accepts. `patch` > 1 rounds them to multiples of it (transformers).
+    stride 32 accepts.
     """
     base = 1.0 if long_side is None else long_side / max(size)
-    sides = [_input_side(side * base * scale, stride, preset, patch) for side in size]
+    sides = [_input_side(side * base * scale, stride, preset) for side in size]
     return sides[0], sides[1]
 
 
-def _input_side(side: float, stride: int, preset: Preset, patch: int) -> int:
-    if patch > 1:
-        return max(round(side / patch), 2) * patch
+def _input_side(side: float, stride: int, preset: Preset) -> int:
     if preset.input_sides == "stride_plus_one":
         return max(round((side - 1) / stride) * stride, SMALLEST_SIDE) + 1
     return max(round(side), SMALLEST_SIDE)
