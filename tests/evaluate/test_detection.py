@@ -151,6 +151,8 @@ def test_masks_of_another_size_and_broken_ground_truth_are_refused() -> None:
         compute_coco_scores({**truth, "images": [{"id": 5}]}, [result], "segm")
     with pytest.raises(DataError, match="every category to have id and name"):
         compute_coco_scores({**TRUTH, "categories": [{"id": 3}]}, [])
+    with pytest.raises(DataError, match="ground truth 1: expected a number as 'area', but got None"):
+        compute_coco_scores({**TRUTH, "annotations": [{**TRUTH["annotations"][0], "area": None}]}, [])
     with pytest.raises(DataError, match="1 image ids appear more than once"):
         compute_coco_scores({**TRUTH, "images": TRUTH["images"] * 2}, [])
 

@@ -107,6 +107,30 @@ def test_score_maps_of_another_form_are_refused(tmp_path: Path) -> None:
             read_score_map(tmp_path / name)
 
 
+@pytest.mark.filterwarnings("ignore")
+@pytest.mark.parametrize("suffix", [".npz", ".npy"])
+def test_damaged_score_maps_are_refused_or_read_but_never_crash(tmp_path: Path, suffix: str) -> None:
+    generator = np.random.default_rng(0)
+    path = tmp_path / f"a{suffix}"
+    scores = generator.random((2, 3, 3)).astype(np.float32)
+    if suffix == ".npz":
+        np.savez_compressed(path, scores=scores, class_ids=np.array([1, 2]))
+    else:
+        np.save(path, scores)
+    whole = np.frombuffer(path.read_bytes(), np.uint8)
+    refused = 0
+    for _ in range(300):
+        damaged = whole.copy()
+        damaged[generator.integers(len(whole), size=2)] = generator.integers(256, size=2)
+        path.write_bytes(damaged[: generator.integers(1, 2 * len(whole))].tobytes())
+        try:
+            assert read_score_map(path)[0].ndim == 3
+        except DataError as error:
+            assert path.name in str(error)  # noqa: PT017
+            refused += 1
+    assert 100 < refused < 300
+
+
 def test_voc_masks_against_themselves(real_data: Path, tmp_path: Path) -> None:
     paths = sorted((real_data / "data" / "voc12_masks").glob("*.png"))[:12]
     for path in paths:

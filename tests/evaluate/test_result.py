@@ -26,6 +26,7 @@ SCORES = [
 def test_scores_come_back_from_disk(tmp_path: Path) -> None:
     write_scores(tmp_path, SCORES)
     assert read_scores(tmp_path) == SCORES
+    assert list(read_scores(tmp_path)[0].per_class) == ["background", "a, b"]  # in the order of the classes
 
 
 def test_files_are_the_same_bytes_each_time(tmp_path: Path) -> None:

@@ -180,8 +180,10 @@ def _prepare_truth(ground_truth: Json, kind: str) -> Json:
     annotations = []
     for number, entry in enumerate(ground_truth["annotations"], start=1):
         prepared = _prepare(entry, number, images, categories, kind, "ground truth")
-        prepared["iscrowd"] = int(entry.get("iscrowd", 0))
-        prepared["area"] = float(entry.get("area", prepared["area"]))
+        for key, default in (("iscrowd", 0), ("area", prepared["area"])):
+            prepared[key] = entry.get(key, default)
+            if not _is_number(prepared[key]):
+                raise DataError(f"ground truth {number}: expected a number as '{key}', but got {prepared[key]!r:.80}.")
         annotations.append(prepared)
     return {**ground_truth, "annotations": annotations}
 

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import dataclasses
+import struct
 import zipfile
+import zlib
 from collections.abc import Iterable, Iterator
 from pathlib import Path
+from tokenize import TokenError
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -31,6 +34,11 @@ from wsl.progress import Progress, Silent, track
 from wsl.types import ClassSet, LabelMap, Scores
 
 SCORE_MAP_SUFFIXES = (".npz", ".npy")
+# What NumPy, zipfile and zlib raise for a damaged file.
+_LOAD_ERRORS = (
+    *(OSError, ValueError, EOFError, LookupError, SyntaxError, TypeError, ArithmeticError, MemoryError),
+    *(NotImplementedError, RuntimeError, zipfile.BadZipFile, zlib.error, struct.error, TokenError),
+)
 
 
 def evaluate_label_map_folders(
@@ -97,11 +105,7 @@ def evaluate_score_map_folder(
 
 def read_score_map(path: Path) -> tuple[Scores, tuple[int, ...]]:
     """(scores float32 (K, H, W), class ids) of a file as described in `evaluate_score_map_folder`."""
-    try:
-        loaded = np.load(path, allow_pickle=False)
-        arrays = {"scores": loaded} if isinstance(loaded, np.ndarray) else {name: loaded[name] for name in loaded.files}
-    except (OSError, ValueError, EOFError, zipfile.BadZipFile) as error:
-        raise DataError(f"{path}: expected a NumPy file without Python objects, but {error}.") from None
+    arrays = _load_arrays(path)
     scores = arrays.get("scores")
     if scores is None or scores.ndim != 3 or not np.issubdtype(scores.dtype, np.floating):
         shape = f"{scores.dtype} {scores.shape}" if scores is not None else f"arrays {sorted(arrays)}"
@@ -110,6 +114,15 @@ def read_score_map(path: Path) -> tuple[Scores, tuple[int, ...]]:
     if path.suffix.lower() == ".npz" and "class_ids" not in arrays:
         raise DataError(f"{path}: expected an array 'class_ids' beside 'scores', but got {sorted(arrays)}.")
     return scores.astype(np.float32), _to_ids(class_ids, path)
+
+
+def _load_arrays(path: Path) -> dict[str, NDArray[np.generic]]:
+    try:
+        with path.open("rb") as stream:
+            loaded = np.load(stream, allow_pickle=False)
+            return {"scores": loaded} if isinstance(loaded, np.ndarray) else {key: loaded[key] for key in loaded.files}
+    except _LOAD_ERRORS as error:
+        raise DataError(f"{path}: expected a NumPy file without Python objects, but {error}.") from None
 
 
 def open_masks(ground_truth: Path | Dataset, classes: ClassSet | None = None) -> MaskSet:

@@ -111,15 +111,25 @@ class MaxBoxAcc:
         if image is None:
             self._constant += 1
             return best
-        inclusive = self.box_rule == "wsolevaluation"
-        limit = np.array([image.shape[1] - 1, image.shape[0] - 1], np.float64)
-        for found in iterate_levels(image, self.levels):
-            boxes = found.boxes
-            if inclusive:
-                boxes[:, 2:] = np.minimum(boxes[:, 2:], limit)
-            overlap = compute_box_iou(boxes, truth, inclusive).max(axis=1)
-            best[:, found.level] = overlap[found.largest], overlap.max()
+        found = list(iterate_levels(image, self.levels))
+        starts = np.cumsum([0] + [len(one.boxes) for one in found[:-1]])
+        overlap = self._overlaps(np.concatenate([one.boxes for one in found]), truth, image.shape)
+        levels = [one.level for one in found]
+        best[_V1, levels] = overlap[starts + [one.largest for one in found]]
+        best[_V2, levels] = np.maximum.reduceat(overlap, starts)
         return best
+
+    def _overlaps(
+        self, boxes: NDArray[np.float64], truth: NDArray[np.float64], size: tuple[int, ...]
+    ) -> NDArray[np.float64]:
+        """IoU of each box with the nearest true one, float64 (M,); one true box at a time, for noise makes M large."""
+        inclusive = self.box_rule == "wsolevaluation"
+        if inclusive:
+            boxes[:, 2:] = np.minimum(boxes[:, 2:], [size[1] - 1, size[0] - 1])
+        overlap = np.zeros(len(boxes))
+        for true in truth:
+            np.maximum(overlap, compute_box_iou(boxes, true[None], inclusive)[:, 0], out=overlap)
+        return overlap
 
     def _family(self, stem: str, record: dict[str, Any], classes: ClassSet | None) -> list[Score]:
         every = [self._score(stem, _V2, row, record, classes) for row in range(len(self.iou_thresholds))]

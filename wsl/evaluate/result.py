@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
+import json
 import math
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field, fields
@@ -11,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from wsl.errors import DataError
-from wsl.files import read_json, write_bytes, write_json
+from wsl.files import read_json, write_bytes
 from wsl.types import ClassSet
 
 PROVENANCES = ("fixed", "val", "label_free", "oracle")
@@ -67,7 +68,9 @@ def name_class(class_id: int, classes: ClassSet | None) -> str:
 
 def write_scores(folder: Path, scores: Sequence[Score]) -> None:
     """Writes scores.json (everything) and scores.csv (a row per score and per class) into `folder`."""
-    write_json(folder / JSON_NAME, [asdict(score) for score in scores])
+    # not `write_json`: that sorts the keys, and classes are to stay in their order
+    content = json.dumps([asdict(score) for score in scores], indent=1, allow_nan=False)
+    write_bytes(folder / JSON_NAME, f"{content}\n".encode())
     write_bytes(folder / CSV_NAME, _csv_text(scores).encode())
 
 
