@@ -107,7 +107,7 @@ def _read_torch(path: Path) -> Any:
     try:
         return torch.load(path, map_location="cpu", weights_only=True)
     except pickle.UnpicklingError as error:
-        found = re.search(r"GLOBAL (\S+)|Unsupported (?:class|operand|global):? (\S+)", str(error))
+        found = re.search(r"GLOBAL (\S+)|Unsupported (?:class|operand):? (\S+)", str(error))
         what = f" ({next(group for group in found.groups() if group)})" if found else ""
         raise ModelError(
             f"{path}: refused, it is not a plain state dict: it holds pickled Python objects{what} or is broken; "
