@@ -11,9 +11,9 @@ from typing import Any
 from wsl.cam.groups import Groups, identity_groups, parse_groups
 from wsl.config import ModelConfig
 from wsl.errors import ConfigError, suggest
+from wsl.models import build_classifier
 from wsl.models.checkpoint import CheckpointMeta, load_checkpoint
 from wsl.models.classifier import Classifier
-from wsl.models import build_classifier
 from wsl.types import ClassSet
 
 log = logging.getLogger("wsl")

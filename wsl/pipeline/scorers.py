@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any, Protocol
 
 import numpy as np
@@ -12,14 +13,17 @@ from wsl.data.ground_truth import read_ground_truth
 from wsl.data.label_maps import read_label_map
 from wsl.evaluate.baseline import centre_box_label_map
 from wsl.evaluate.confusion import Confusion
+from wsl.evaluate.detection import build_coco_ground_truth, build_coco_results, compute_coco_scores
 from wsl.evaluate.given_boxes import BoxAccuracy, CorLoc
 from wsl.evaluate.localization import MaxBoxAcc
-from wsl.evaluate.result import Score
+from wsl.evaluate.result import Score, to_optional
 from wsl.evaluate.segmentation import segmentation_score
 from wsl.evaluate.sweep import BackgroundSweep
+from wsl.export.coco import iterate_annotations
+from wsl.export.record import ExportRecord
 from wsl.pipeline.work import StageFiles, read_boxes
-from wsl.train.metrics import compute_mean_average_precision
-from wsl.types import BACKGROUND, IGNORE, ClassSet, LabelMap, Sample, ScoreMaps
+from wsl.train.metrics import compute_accuracy, compute_mean_average_precision
+from wsl.types import BACKGROUND, IGNORE, Box, ClassSet, Instance, LabelMap, Sample, ScoreMaps
 
 
 class Scorer(Protocol):
@@ -89,7 +93,7 @@ class BoxScorer:
         for class_id in sorted({box.class_id for box in truth}):
             # A class of the image without a map counts as a miss, which is what a constant map is.
             found = maps.scores[rows[class_id]] if class_id in rows else np.zeros(maps.size, np.float32)
-            self.from_maps.update(found, [box for box in truth if box.class_id == class_id], sample.image_id)
+            self.from_maps.update(found, [box for box in truth if box.class_id == class_id], name=sample.image_id)
 
     def scores(self) -> list[Score]:
         return [
@@ -97,6 +101,40 @@ class BoxScorer:
             self.corloc.score(self.classes),
             *self.accuracy.scores(self.classes),
         ]
+
+
+class DetectionScorer:
+    """COCO AP of the boxes, and of the refined masks' connected regions where the truth has instance masks.
+
+    pycocotools needs all objects at once, so memory grows with their number (boxes and run lengths, not pixels).
+    """
+
+    def __init__(self, classes: ClassSet) -> None:
+        self.classes = classes
+        self.truth: list[tuple[str, tuple[int, int], tuple[Instance, ...]]] = []
+        self.boxes: dict[str, list[Box]] = {}
+        self.masks: dict[str, list[dict[str, Any]]] = {}
+
+    def update(self, sample: Sample, maps: ScoreMaps, files: StageFiles) -> None:
+        self.truth.append((sample.image_id, maps.size, sample.instances or ()))
+        self.boxes[sample.image_id] = boxes = read_boxes(files.boxes(sample.image_id))
+        if self._has_masks(sample.instances or ()):
+            label_map = read_label_map(files.refined(sample.image_id))
+            record = ExportRecord(sample.image_id, sample.image_id, maps.size, label_map, tuple(boxes))
+            self.masks[sample.image_id] = list(iterate_annotations(record))
+
+    def scores(self) -> list[Score]:
+        truth, numbers = build_coco_ground_truth(self.truth, self.classes)
+        scores = compute_coco_scores(truth, build_coco_results(self.boxes, numbers), "bbox")
+        if self.masks and all(self._has_masks(instances) for _, _, instances in self.truth):
+            found = [{**mask, "image_id": numbers[each]} for each, masks in self.masks.items() for mask in masks]
+            scores += compute_coco_scores(truth, found, "segm")
+        # the headline numbers; the other nine of each kind are in the JSON of `wsl evaluate PRED GT`
+        return [score for score in scores if score.name.split(" ", 1)[1] in ("AP", "AP50", "AR@100")]
+
+    @staticmethod
+    def _has_masks(instances: Sequence[Instance]) -> bool:
+        return all(instance.segmentation is not None for instance in instances)
 
 
 class ImageLabelScorer:
@@ -124,15 +162,24 @@ class ImageLabelScorer:
             return [Score("image accuracy", self._accuracy(probabilities), "arg max of the outputs", counts=counts)]
         targets = np.array([[class_id in labels for class_id in self.known] for labels in self.labels])
         value, per_class = compute_mean_average_precision(probabilities, targets)
-        named = {self.classes.name_of(c): {"AP": ap} for c, ap in zip(self.known, per_class, strict=True)}
-        return [Score("image mAP", value, "average precision per class over images", per_class=named, counts=counts)]
+        pairs = zip(self.known, per_class, strict=True)
+        named = {self.classes.name_of(class_id): {"AP": to_optional(value)} for class_id, value in pairs}
+        return [
+            Score(
+                "image mAP",
+                to_optional(value),
+                "average precision per class over images",
+                per_class=named,
+                counts=counts,
+            )
+        ]
 
     def _accuracy(self, probabilities: np.ndarray[Any, Any]) -> float:
         """What is left of a softmax is the background's output; its column comes last."""
         rest = 1 - probabilities.sum(1, keepdims=True)
         outputs = np.hstack([probabilities, rest])
         truth = [self.known.index(labels[0]) if labels else len(self.known) for labels in self.labels]
-        return float((outputs.argmax(1) == np.array(truth)).mean())
+        return compute_accuracy(outputs, np.array(truth))
 
 
 def rename(score: Score, name: str) -> Score:

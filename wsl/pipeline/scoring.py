@@ -10,7 +10,7 @@ from pathlib import Path
 
 from wsl.evaluate.result import Score, write_scores
 from wsl.pipeline.context import Context
-from wsl.pipeline.scorers import BoxScorer, ImageLabelScorer, MaskScorer, Scorer
+from wsl.pipeline.scorers import BoxScorer, DetectionScorer, ImageLabelScorer, MaskScorer, Scorer
 from wsl.pipeline.work import StageFiles
 from wsl.progress import track
 from wsl.types import Sample
@@ -45,7 +45,7 @@ def build_scorers(context: Context) -> list[Scorer]:
     if context.data.has_masks:
         scorers.append(MaskScorer(context.classes, context.config.evaluate, context.config.refine.background))
     if context.data.has_boxes:
-        scorers.append(BoxScorer(context.classes))
+        scorers += [BoxScorer(context.classes), DetectionScorer(context.classes)]
     if len(scorers) == 1:
         log.warning("evaluate: the data set has no masks and no boxes, so only image-level labels are scored.")
     return scorers

@@ -10,15 +10,13 @@ from pathlib import Path
 from typing import Any
 
 from wsl.config import as_dict
-from wsl.data.reader import Dataset
-from wsl.pipeline.classifiers import build_with_weights, identity_of, load_ready_classifier, needs_training
+from wsl.pipeline.classifiers import identity_of, load_ready_classifier, needs_training
 from wsl.pipeline.context import Context
 from wsl.pipeline.device import select_device
 from wsl.pipeline.images import do_images, missing
 from wsl.pipeline.run_folder import Failure, hash_inputs
 from wsl.pipeline.work import BoxesWork, RefineWork, SeedsWork, StageFiles
 from wsl.refine.refiner import build_refiner
-from wsl.train.settings import TrainSettings
 from wsl.types import Sample
 
 log = logging.getLogger("wsl")
@@ -51,34 +49,11 @@ class Stage:
 
 def train(context: Context) -> Outcome:
     """Image-level labels -> train/best.safetensors."""
-    from wsl.train.loop import train_classifier
+    from wsl.pipeline.training import train_run
 
-    data = context.train_data
-    settings = train_settings(context, data)
-    background_output = settings.label_mode == "single" and any(sample.class_ids == () for sample in data.samples)
-    model = build_with_weights(context.config.model, len(data.classes) + int(background_output))
-    result = train_classifier(
-        model,
-        list(data.samples),
-        list(context.validation_samples),
-        settings,
-        classes=data.classes,
-        background_output=background_output,
-        folder=context.run.path / "train",
-        device=select_device(context.config.device),
-        progress=context.progress,
-    )
-    counts = {"images": len(data.samples), "validation_images": len(context.validation_samples)}
+    result = train_run(context)
+    counts = {"images": len(context.train_data.samples), "validation_images": len(context.validation_samples)}
     return Outcome(counts | {"best_epoch": result.best_epoch}, [Failure(*failure) for failure in result.failures])
-
-
-def train_settings(context: Context, data: Dataset) -> TrainSettings:
-    """The settings of training, `label_mode: auto` decided by the data set."""
-    values = asdict(context.config.train)
-    if values["label_mode"] == "auto":
-        values["label_mode"] = "single" if data.single_label else "multi"
-    values["augment"] = tuple(values["augment"])
-    return TrainSettings(**values, workers=context.config.workers, seed=context.config.seed)
 
 
 def cams(context: Context) -> Outcome:

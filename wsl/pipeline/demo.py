@@ -1,0 +1,27 @@
+"""`wsl demo`: a drawn data set with exact masks inside the run folder, so that nothing has to be downloaded."""
+
+from __future__ import annotations
+
+import logging
+from pathlib import Path
+
+from wsl.config import Config
+from wsl.data.synthetic import draw_dataset
+from wsl.files import read_json, write_json
+
+log = logging.getLogger("wsl")
+
+TRAIN_IMAGES, VAL_IMAGES, IMAGE_SIZE = 500, 100, 96
+
+
+def draw_demo_data(config: Config) -> None:
+    """Draws the images into <output>/data unless this very drawing is there already, and points `data.root` at it."""
+    root = Path(config.output) / "data"
+    config.data.root = str(root)
+    wanted = {"seed": config.seed, "train": TRAIN_IMAGES, "val": VAL_IMAGES, "image_size": IMAGE_SIZE}
+    record = root / "drawing.json"
+    if record.exists() and read_json(record) == wanted:
+        return
+    log.info("demo: drawing %d images into %s", TRAIN_IMAGES + VAL_IMAGES, root)
+    draw_dataset(root, train=TRAIN_IMAGES, val=VAL_IMAGES, image_size=IMAGE_SIZE, seed=config.seed)
+    write_json(record, wanted)

@@ -1,0 +1,72 @@
+"""The train stage: the configured classifier, its starting weights, training from image-level labels."""
+
+from __future__ import annotations
+
+import logging
+from dataclasses import asdict
+
+import numpy as np
+import torch
+
+from wsl.data.images import read_image
+from wsl.data.reader import Dataset
+from wsl.errors import DataError
+from wsl.models.classifier import Classifier
+from wsl.pipeline.classifiers import build_with_weights
+from wsl.pipeline.context import Context
+from wsl.pipeline.device import select_device
+from wsl.train.augment import centre_image
+from wsl.train.loop import TrainResult, normalise_images, train_classifier
+from wsl.train.settings import TrainSettings
+from wsl.train.unfold import is_folded, unfold_batch_norm
+
+log = logging.getLogger("wsl")
+
+MEASURED_IMAGES = 64
+
+
+def train_run(context: Context) -> TrainResult:
+    """Trains in the run folder's train/; goes on where an interrupted training stopped."""
+    data = context.train_data
+    settings = train_settings(context, data)
+    # With one label per image, images without an object need an output of their own.
+    background_output = settings.label_mode == "single" and any(sample.class_ids == () for sample in data.samples)
+    device = select_device(context.config.device)
+    model = build_with_weights(context.config.model, len(data.classes) + int(background_output))
+    if is_folded(model) and not settings.freeze_batch_norm:
+        _unfold(model, data, settings)
+    return train_classifier(
+        model,
+        list(data.samples),
+        list(context.validation_samples),
+        settings,
+        classes=data.classes,
+        background_output=background_output,
+        folder=context.run.path / "train",
+        device=device,
+        progress=context.progress,
+    )
+
+
+def train_settings(context: Context, data: Dataset) -> TrainSettings:
+    """The settings of training, `label_mode: auto` decided by the data set."""
+    values = asdict(context.config.train)
+    if values["label_mode"] == "auto":
+        values["label_mode"] = "single" if data.single_label else "multi"
+    values["augment"] = tuple(values["augment"])
+    return TrainSettings(**values, workers=context.config.workers, seed=context.config.seed)
+
+
+def _unfold(model: Classifier, data: Dataset, settings: TrainSettings) -> None:
+    """Measures batch statistics on images spread over the training set; the function of the network stays."""
+    step = max(1, len(data.samples) // MEASURED_IMAGES)
+    images = []
+    for sample in data.samples[::step]:
+        try:
+            image = read_image(sample.image_path)
+        except DataError:
+            continue  # training itself records unreadable images
+        images.append(centre_image(image, image_size=settings.image_size, resize=settings.resize))
+    if images:
+        unfold_batch_norm(model, normalise_images(np.stack(images), model, torch.device("cpu")))
+        log.info("train: the weights have no batch-norm statistics; measured on %d training images", len(images))
