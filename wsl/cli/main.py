@@ -74,7 +74,7 @@ def _evaluate_verb(verbs: argparse._SubParsersAction) -> None:  # type: ignore[t
         "targets",
         nargs="*",
         metavar="PRED GT | KEY=VALUE",
-        help="PRED: folder of label PNGs, score maps or box JSON, or COCO JSON; GT: folder of PNGs, data set, COCO JSON",
+        help="PRED: folder of label PNGs, score maps or box JSON, COCO JSON; GT: folder of PNGs, data set, COCO JSON",
     )
     parser.add_argument("--config", help=CONFIG_HELP + "; scores that run")
     parser.add_argument("--kind", default="auto", help="what PRED is; default: guessed")

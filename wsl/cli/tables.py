@@ -18,16 +18,21 @@ def console() -> Console:
 
 
 def print_scores(scores: Sequence[Score]) -> None:
-    """One row per score, then one row per class where classes differ."""
+    """One row per score, one row per class where classes have an IoU, then how each was counted."""
     out = console()
-    table = Table("result", "value", "threshold", "how it is counted", box=None, pad_edge=False, header_style="bold")
+    notes = list(dict.fromkeys(_conventions(score) for score in scores))
+    table = Table("result", "value", "threshold", "note", box=None, pad_edge=False, header_style="bold")
     for score in scores:
-        table.add_row(score.name, _number(score.value), _threshold(score.threshold), _conventions(score))
+        note = str(notes.index(_conventions(score)) + 1)
+        table.add_row(score.name, _number(score.value), _threshold(score.threshold), note)
     out.print(table)
     by_class = class_table(scores)
     if by_class is not None:
         out.print()
         out.print(by_class)
+    out.print()
+    for number, note in enumerate(notes, start=1):
+        out.print(f"note {number}: {note}", highlight=False, markup=False, soft_wrap=True)
 
 
 def class_table(scores: Sequence[Score], measure: str = "IoU") -> Table | None:

@@ -11,7 +11,7 @@ from typing import Any
 from wsl.cam.groups import Groups, identity_groups, parse_groups
 from wsl.config import ModelConfig
 from wsl.errors import ConfigError, suggest
-from wsl.models import build_classifier
+from wsl.models import LoadReport, build_classifier
 from wsl.models.checkpoint import CheckpointMeta, load_checkpoint
 from wsl.models.classifier import Classifier
 from wsl.types import ClassSet
@@ -75,8 +75,19 @@ def build_with_weights(model: ModelConfig, num_outputs: int | None) -> Classifie
     classifier, report = build_classifier(
         model.name, num_outputs=num_outputs, output_stride=model.output_stride, head=model.head, weights=weights
     )
-    log.info("%s, weights %s: %s", model.name, weights or "random", report)
+    log.info("%s, weights: %s%s", model.name, weights or "random", _explain(report))
     return classifier
+
+
+def _explain(report: LoadReport) -> str:
+    """What of the file did not fit, in words; nothing when all did."""
+    parts = {"fresh, not in the file": report.missing, "fresh, another size in the file": report.mismatched}
+    parts["in the file only"] = report.unexpected
+    return "".join(f"; {what}: {_shorten(names)}" for what, names in parts.items() if names)
+
+
+def _shorten(names: tuple[str, ...]) -> str:
+    return ", ".join(names[:4]) + (f" and {len(names) - 4} more" if len(names) > 4 else "")
 
 
 def choose_weights(weights: Any) -> str | None:
