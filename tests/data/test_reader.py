@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import gc
 from pathlib import Path
 
 import numpy as np
@@ -42,6 +43,15 @@ def test_nothing_known(tmp_path: Path) -> None:
         open_dataset(tmp_path)
     with pytest.raises(ConfigError, match=r"Unknown data format 'voz'\. Did you mean: voc"):
         open_dataset(tmp_path, format="voz")
+
+
+def test_garbage_collection_is_on_again_even_after_an_error(tmp_path: Path) -> None:
+    write(tmp_path, "a/1.png")
+    open_dataset(tmp_path)
+    assert gc.isenabled()
+    with pytest.raises(DataError):
+        open_dataset(tmp_path, split="test")
+    assert gc.isenabled()
 
 
 def test_nothing_usable_tells_the_first_problem(tmp_path: Path) -> None:

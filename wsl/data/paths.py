@@ -58,6 +58,9 @@ def find_inside(folder: Path, name: str, root: Path | None = None) -> Path:
     plain = name.strip().replace("\\", "/")
     if not plain or "\0" in plain or PureWindowsPath(plain).drive:
         raise DataError(f"the file name {name!r:.80} is not a relative path.")
+    # Nearly all names; the full treatment of a hundred thousand of them takes seconds.
+    if root is None and plain[0] != "/" and not {"", ".", ".."} & set(plain.split("/")):
+        return folder / plain
     absolute = os.path.normpath(os.path.join(os.path.abspath(folder), plain))
     top = os.path.abspath(root or folder)
     if absolute == top or not absolute.startswith(os.path.join(top, "")):
