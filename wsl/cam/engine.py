@@ -66,7 +66,8 @@ def compute_pyramids(
     # The scale nearest to 1 runs first: its logits choose the classes where none are given.
     order = sorted(range(len(options.scales)), key=lambda index: abs(options.scales[index] - 1))
     levels: dict[int, list[NDArray[np.float32]]] = {}
-    with _evaluation_mode(classifier):
+    # A caller's inference mode would keep Grad-CAM from building the graph of the head.
+    with torch.inference_mode(False), torch.no_grad(), _evaluation_mode(classifier):
         for index in order:
             raw = _run_scale(classifier, images, options, options.scales[index], device)
             if index == order[0]:

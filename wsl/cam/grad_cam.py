@@ -57,9 +57,11 @@ def _split_forward(model: Classifier, images: Tensor, layer: str) -> tuple[Tenso
         raise ModelError(f"cam.layer: {model.name} has no layer '{layer}'.{suggest(layer, modules)}")
     leaves: list[Tensor] = []
 
-    def cut(_module: nn.Module, _inputs: Any, output: Tensor) -> Tensor:
+    def cut(_module: nn.Module, _inputs: Any, output: Any) -> Tensor:
         if leaves:
             raise ModelError(f"cam.layer: layer '{layer}' runs more than once in a forward pass; choose another.")
+        if not isinstance(output, Tensor):
+            raise ModelError(f"cam.layer: layer '{layer}' gives a {type(output).__name__}, not a map; choose another.")
         leaves.append(output.detach().clone().requires_grad_())
         torch.set_grad_enabled(True)
         # A clone goes on through the network, so that an in-place layer behind it cannot overwrite the leaf.

@@ -30,7 +30,7 @@ def input_size(
 
 def _input_side(side: float, stride: int, preset: Preset) -> int:
     if preset.input_sides == "stride_plus_one":
-        return max(round((side - 1) / stride) * stride, SMALLEST_SIDE) + 1
+        return max(round((side - 1) / stride), -(-SMALLEST_SIDE // stride)) * stride + 1
     return max(round(side), SMALLEST_SIDE)
 
 

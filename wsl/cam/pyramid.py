@@ -60,7 +60,11 @@ def _fuse_class(maps: list[Any], size: tuple[int, int], preset: Preset) -> NDArr
 
 
 def normalise(raw: NDArray[np.float32], preset: Preset) -> NDArray[np.float32]:
-    """`raw` float32 (H, W) by the preset's normaliser; a constant map becomes all zeros, never NaN."""
+    """`raw` float32 (H, W) by the preset's normaliser.
+
+    A map without contrast becomes all zeros, never NaN: under "min_max" one that is constant, under "max" one
+    that is nowhere positive.
+    """
     low = raw.min() if preset.normaliser == "min_max" else np.float32(0)
     span = raw.max() - low
     if preset.normaliser == "none":
@@ -73,12 +77,21 @@ def normalise(raw: NDArray[np.float32], preset: Preset) -> NDArray[np.float32]:
 def resize_map(raw: NDArray[np.float32], size: tuple[int, ...], align_corners: bool) -> NDArray[np.float32]:
     """Bilinear interpolation of `raw` float32 (h, w) to `size` (H, W), without smoothing when it shrinks.
 
-    The two geometries are those of torch's `interpolate(mode="bilinear")`; OpenCV computes the half-pixel one
-    several times faster on a CPU.
+    The two geometries are those of torch's `interpolate(mode="bilinear")`. OpenCV computes the half-pixel one
+    several times faster on a CPU; with aligned corners it is a product with two matrices of weights.
     """
     if not align_corners:
         return np.array(cv2.resize(raw, (size[1], size[0]), interpolation=cv2.INTER_LINEAR), np.float32)
-    rows = np.linspace(0, raw.shape[0] - 1, size[0], dtype=np.float32)
-    columns = np.linspace(0, raw.shape[1] - 1, size[1], dtype=np.float32)
-    map_x, map_y = np.meshgrid(columns, rows)
-    return np.array(cv2.remap(raw, map_x, map_y, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE), np.float32)
+    # Not cv2.remap: several of its versions round positions to 1/32 of a cell.
+    return _corner_weights(raw.shape[0], size[0]) @ (raw @ _corner_weights(raw.shape[1], size[1]).T)
+
+
+def _corner_weights(cells: int, pixels: int) -> NDArray[np.float32]:
+    """(pixels, cells): row i holds the one or two weights of pixel i; the first and last lie on the end cells."""
+    positions = np.linspace(0, cells - 1, pixels)
+    low = np.minimum(positions.astype(np.intp), max(cells - 2, 0))
+    weights = np.zeros((pixels, cells), np.float32)
+    rows = np.arange(pixels)
+    weights[rows, low] = 1 - (positions - low)
+    weights[rows, np.minimum(low + 1, cells - 1)] += positions - low
+    return weights

@@ -11,6 +11,7 @@ import torch
 
 from wsl.cam.engine import CamOptions, compute_pyramids
 from wsl.cam.preset import get_preset
+from wsl.cam.pyramid import MapPyramid
 from wsl.cam.store import SUFFIX, write_pyramid
 from wsl.config import CamConfig
 from wsl.data.images import read_image, read_image_size
@@ -78,22 +79,25 @@ class MapMaker:
 
     def do_batch(self, samples: Sequence[Sample], images: Sequence[Image]) -> list[Failure]:
         """Maps of images of one size; when the batch fails, each image is tried alone."""
+        wanted = [sample.class_ids if self.given else None for sample in samples]
+        ids = [sample.image_id for sample in samples]
         try:
-            self._write(samples, images)
+            pyramids = compute_pyramids(self.model, images, ids, wanted, self.ready.groups, self.options, self.device)
         except WslError:
             raise  # a layer, method or classifier that does not fit: the same for every image
         except Exception as error:
             if len(samples) > 1:
                 return [f for s, i in zip(samples, images, strict=True) for f in self.do_batch([s], [i])]
             return [failure_of(samples[0], error)]
-        return []
+        outcomes = [self._write(sample, pyramid) for sample, pyramid in zip(samples, pyramids, strict=True)]
+        return [failure for failure in outcomes if failure is not None]
 
-    def _write(self, samples: Sequence[Sample], images: Sequence[Image]) -> None:
-        wanted = [sample.class_ids if self.given else None for sample in samples]
-        ids = [sample.image_id for sample in samples]
-        pyramids = compute_pyramids(self.model, images, ids, wanted, self.ready.groups, self.options, self.device)
-        for sample, pyramid in zip(samples, pyramids, strict=True):
+    def _write(self, sample: Sample, pyramid: MapPyramid) -> Failure | None:
+        try:
             write_pyramid(self.path(sample), pyramid, self.options.preset)
+        except Exception as error:
+            return failure_of(sample, error)
+        return None
 
 
 def equal_size_batches(samples: Iterable[Sample], batch_size: int, failures: list[Failure]) -> list[list[Sample]]:
