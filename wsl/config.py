@@ -81,6 +81,7 @@ class TrainConfig:
     resize: str = "stretch"
     precision: str = "auto"
     freeze_batch_norm: bool = False
+    freeze: list[str] = field(default_factory=list)
     label_smoothing: float = 0.0
 
 

@@ -6,14 +6,20 @@ import logging
 from dataclasses import dataclass
 from typing import Any
 
+from wsl.cam.engine import METHODS
+from wsl.cam.preset import get_preset
 from wsl.config import as_dict
 from wsl.errors import ConfigError
+from wsl.export import EXPORTERS
+from wsl.localize.threshold import check_threshold
 from wsl.pipeline.classifiers import needs_training
 from wsl.pipeline.context import Context
-from wsl.pipeline.device import seed_everything
+from wsl.pipeline.device import seed_everything, select_device
 from wsl.pipeline.images import missing
 from wsl.pipeline.run_folder import Failure, hash_inputs, hash_value
 from wsl.pipeline.stages import STAGES, Stage
+from wsl.refine.refiner import build_refiner
+from wsl.seeds.background import check_background
 from wsl.seeds.labels import check_two_thresholds
 
 log = logging.getLogger("wsl")
@@ -54,17 +60,16 @@ def run_one(context: Context, name: str) -> list[StageResult]:
 
 def check_settings(context: Context) -> None:
     """Raises ConfigError for settings that a later stage would refuse."""
-    from wsl.cam.method import METHODS
-    from wsl.cam.preset import get_preset
-    from wsl.refine.refiner import build_refiner
-
     config = context.config
     get_preset(config.cam.preset)
-    import wsl.cam.engine  # noqa: F401  (registers the methods)
-
     METHODS.get(config.cam.method)
+    check_threshold(config.boxes.rule, config.boxes.threshold)
     check_two_thresholds(config.seeds.rule, config.seeds.foreground, config.seeds.background)
+    check_background(config.refine.background_rule, config.refine.background)
     build_refiner(config.refine.method, **config.refine.options)
+    for name in config.export.formats:
+        EXPORTERS.get(name)
+    select_device(config.device)
 
 
 def _describe(context: Context) -> None:

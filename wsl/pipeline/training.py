@@ -10,7 +10,7 @@ import torch
 
 from wsl.data.images import read_image
 from wsl.data.reader import Dataset
-from wsl.errors import DataError
+from wsl.errors import ConfigError, DataError, suggest
 from wsl.models.classifier import Classifier
 from wsl.pipeline.classifiers import build_with_weights
 from wsl.pipeline.context import Context
@@ -33,6 +33,7 @@ def train_run(context: Context) -> TrainResult:
     background_output = settings.label_mode == "single" and any(sample.class_ids == () for sample in data.samples)
     device = select_device(context.config.device)
     model = build_with_weights(context.config.model, len(data.classes) + int(background_output))
+    freeze_parameters(model, context.config.train.freeze)
     if is_folded(model) and not settings.freeze_batch_norm:
         _unfold(model, data, settings)
     return train_classifier(
@@ -54,7 +55,20 @@ def train_settings(context: Context, data: Dataset) -> TrainSettings:
     if values["label_mode"] == "auto":
         values["label_mode"] = "single" if data.single_label else "multi"
     values["augment"] = tuple(values["augment"])
+    del values["freeze"]  # done here, before training begins
     return TrainSettings(**values, workers=context.config.workers, seed=context.config.seed)
+
+
+def freeze_parameters(model: Classifier, prefixes: list[str]) -> None:
+    """Takes the parameters whose names begin with one of `prefixes` (layer1, conv1, ...) out of the training."""
+    named = list(model.net.named_parameters())
+    for prefix in prefixes:
+        frozen = [parameter for name, parameter in named if name == prefix or name.startswith(f"{prefix}.")]
+        if not frozen:
+            parts = {name.split(".")[0] for name, _ in named}
+            raise ConfigError(f"train.freeze: {model.name} has no part '{prefix}'.{suggest(prefix, parts)}")
+        for parameter in frozen:
+            parameter.requires_grad_(False)
 
 
 def _unfold(model: Classifier, data: Dataset, settings: TrainSettings) -> None:
