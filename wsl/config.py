@@ -15,7 +15,7 @@ from omegaconf.errors import OmegaConfBaseException
 from wsl.errors import ConfigError, suggest
 
 CHOICES: dict[str, tuple[str, ...]] = {
-    "data.format": ("auto", "voc", "coco", "folder", "table"),
+    "data.format": ("auto", "voc", "coco", "folder", "table", "images"),
     "model.head": ("pooled", "original"),
     "train.label_mode": ("auto", "single", "multi"),
     "train.optimizer": ("adamw", "sgd"),

@@ -19,7 +19,7 @@ def write(root: Path, *names: str) -> Path:
 
 
 def test_formats_in_order_of_guessing() -> None:
-    assert list_formats() == ["voc", "coco", "table", "folder"]
+    assert list_formats() == ["voc", "coco", "table", "folder", "images"]
 
 
 def test_guess_and_open(tmp_path: Path) -> None:

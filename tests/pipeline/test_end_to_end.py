@@ -137,16 +137,14 @@ def test_two_processes_give_what_one_gives(trained: Path, voc: Path, tmp_path: P
     assert files_of(run / "refined") == files_of(trained / "refined")
 
 
-def test_predicted_classes_need_no_labels(trained: Path, voc: Path, tmp_path: Path) -> None:
-    """A folder of bare images is labelled by a classifier trained elsewhere."""
-    root = tmp_path / "data"
-    shutil.copytree(voc / "JPEGImages", root / "pictures")
-    lines = ["path,labels"] + [f"pictures/{path.name}," for path in sorted((root / "pictures").iterdir())]
-    (root / "list.csv").write_text("\n".join(lines) + "\n")
+def test_bare_images_are_labelled_by_a_classifier_trained_elsewhere(trained: Path, voc: Path, tmp_path: Path) -> None:
     checkpoint = f"model.checkpoint={trained / 'train' / 'best.safetensors'}"
-    arguments = [*QUICK, f"data.root={root}", f"output={tmp_path / 'run'}", checkpoint, "cam.classes=predicted"]
-    assert main(["run", "--quiet", *arguments, "data.classes=[fish,kite,leaf]", "cam.class_threshold=0.1"]) == 0
-    assert len(list((tmp_path / "run" / "refined").glob("**/*.png"))) == 24
+    common = ["run", "--quiet", *QUICK, f"data.root={voc / 'JPEGImages'}", f"output={tmp_path / 'run'}"]
+    assert main([*common, checkpoint, "cam.classes=predicted", "cam.class_threshold=0.1"]) == 0
+    assert len(list((tmp_path / "run" / "refined").glob("*.png"))) == 24
+    exported = json.loads((tmp_path / "run" / "export" / "coco" / "annotations" / "instances.json").read_text())
+    assert {category["name"] for category in exported["categories"]} == {"fish", "kite", "leaf"}
+    assert exported["annotations"]
 
 
 def bytes_of(run: Path) -> dict[str, bytes]:

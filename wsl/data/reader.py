@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 # Imported for their registration in READERS.
-from wsl.data import coco, folder, table, voc  # noqa: F401
+from wsl.data import coco, folder, images_only, table, voc  # noqa: F401
 from wsl.data.dataset import READERS, Dataset, Problem, Reader
 from wsl.errors import DataError
 
@@ -29,7 +29,7 @@ def open_dataset(
 
     Args:
         root: folder of the data set, or its COCO JSON / CSV / JSONL file.
-        format: "voc", "coco", "folder", "table", or "auto" to find out.
+        format: "voc", "coco", "folder", "table", "images", or "auto" to find out.
         split: a declared split; "train" or "val" of a data set without these is drawn from the image ids (see
             `wsl.data.split`); None or "all" is every image.
         classes: foreground class names in the order of their ids 1..N; None: as the data set says.
@@ -73,7 +73,7 @@ def guess_format(root: Path) -> tuple[str, str]:
             return name, why
     raise DataError(
         f"{root}: no known data set; expected VOC (JPEGImages and Annotations), COCO (annotations/*.json), one folder "
-        "of images per class, or one CSV or JSONL table with columns path and labels."
+        "of images per class, one CSV or JSONL table with columns path and labels, or images without labels."
     )
 
 

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 
 from wsl.config import Config, DataConfig
-from wsl.data.reader import Dataset, open_dataset
+from wsl.data.reader import Dataset, guess_format, open_dataset
 from wsl.errors import ConfigError, DataError
+from wsl.models.checkpoint import load_checkpoint
 from wsl.pipeline.run_folder import Failure, RunFolder
 from wsl.progress import Progress, Silent
 from wsl.types import ClassSet, Sample
@@ -61,7 +62,11 @@ class Context:
         return self.run.output(folder, image_id, suffix)
 
     def _open(self, split: str) -> Dataset:
-        return open_split(self.config.data, split)
+        data, checkpoint = self.config.data, self.config.model.checkpoint
+        if checkpoint and Path(checkpoint).is_file() and data.classes is None and has_no_labels(data):
+            # Bare images: the classes are those that the given classifier knows.
+            data = replace(data, classes=list(load_checkpoint(Path(checkpoint))[1].class_names))
+        return open_split(data, split)
 
 
 def open_split(data: DataConfig, split: str) -> Dataset:
@@ -80,6 +85,13 @@ def open_split(data: DataConfig, split: str) -> Dataset:
         first = f" First problem: {dataset.problems[0].path}: {dataset.problems[0].what}" if dataset.problems else ""
         raise DataError(f"{data.root}: no usable image in split '{split}'.{first}")
     return dataset
+
+
+def has_no_labels(data: DataConfig) -> bool:
+    """Whether the data set is a plain folder of images."""
+    if data.format != "auto" or data.root is None:
+        return data.format == "images"
+    return guess_format(Path(data.root))[0] == "images"
 
 
 def read_class_names(classes: object) -> tuple[str, ...] | None:
