@@ -35,14 +35,14 @@ def print_scores(scores: Sequence[Score]) -> None:
         out.print(f"note {number}: {note}", highlight=False, markup=False, soft_wrap=True)
 
 
-def class_table(scores: Sequence[Score], measure: str = "IoU") -> Table | None:
+def class_table(scores: Sequence[Score], measure: str = "iou") -> Table | None:
     """IoU of each class, one column per result; None when no score has it."""
     shown = [score for score in scores if any(measure in values for values in score.per_class.values())]
     if not shown:
         return None
     names = list(dict.fromkeys(name for score in shown for name in score.per_class))
     columns = [f"{score.name.removesuffix(' mIoU')}{_provenance(score)}" for score in shown]
-    table = Table(f"{measure} by class", *columns, box=None, pad_edge=False, header_style="bold")
+    table = Table("IoU by class", *columns, box=None, pad_edge=False, header_style="bold")
     for name in names:
         table.add_row(name, *[_number(score.per_class.get(name, {}).get(measure)) for score in shown])
     return table
