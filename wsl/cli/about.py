@@ -35,5 +35,9 @@ def _devices() -> list[str]:
         import torchvision  # noqa: F401  (a pair that does not match fails here)
     except (ImportError, RuntimeError) as error:
         return [f"torch and torchvision do not work together ({error}): install both in one go, from one index."]
+    from wsl.models import list_models
+
+    models = f"models (model.name): {', '.join(list_models())}"
     names = [torch.cuda.get_device_name(index) for index in range(torch.cuda.device_count())]
-    return [f"cpu: {torch.get_num_threads()} threads", *(f"cuda:{index} {name}" for index, name in enumerate(names))]
+    devices = [f"cuda:{index} {name}" for index, name in enumerate(names)]
+    return [f"cpu: {torch.get_num_threads()} threads", *devices, models]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import logging
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -106,8 +106,18 @@ def _looks_like_file(name: str) -> bool:
     return name.endswith((".pth", ".pt", ".safetensors"))
 
 
-def identity_of(model: ModelConfig) -> str | None:
-    """A hash of the given checkpoint's bytes, so that a replaced file makes the maps again."""
-    if model.checkpoint is None or not Path(model.checkpoint).is_file():
-        return None
-    return hashlib.sha256(Path(model.checkpoint).read_bytes()).hexdigest()[:16]
+def identity_of(model: ModelConfig) -> dict[str, Any]:
+    """The model's settings, files as hashes of their bytes: a moved file is the same, a replaced one is not."""
+    weights = choose_weights(model.weights) if model.checkpoint is None else None
+    files = {"weights": weights, "checkpoint": model.checkpoint}
+    return asdict(model) | {name: _hash_file(value) for name, value in files.items()}
+
+
+def _hash_file(name: str | None) -> str | None:
+    if name is None or not Path(name).is_file():
+        return name
+    digest = hashlib.sha256()
+    with Path(name).open("rb") as stream:
+        while block := stream.read(1 << 20):
+            digest.update(block)
+    return "sha256:" + digest.hexdigest()[:16]

@@ -129,7 +129,9 @@ def _image_counts(context: Context, folder: str, suffix: str) -> dict[str, int]:
 def _train_dependencies(context: Context) -> dict[str, Any]:
     config = as_dict(context.config)
     data = {key: value for key, value in config["data"].items() if key not in ("root", "limit", "split")}
-    model = {key: value for key, value in config["model"].items() if key not in ("checkpoint", "groups")}
+    model = {
+        key: value for key, value in identity_of(context.config.model).items() if key not in ("checkpoint", "groups")
+    }
     return {
         "data": data,
         "model": model,
@@ -143,7 +145,7 @@ def _cam_dependencies(context: Context) -> dict[str, Any]:
     config = as_dict(context.config)
     settings: dict[str, Any] = {"cam": config["cam"], "classes": list(context.classes.names)}
     if not needs_training(context.config.model):
-        settings["model"] = config["model"] | {"checkpoint": identity_of(context.config.model)}
+        settings["model"] = identity_of(context.config.model)
     return settings
 
 
