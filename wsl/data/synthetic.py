@@ -26,7 +26,7 @@ from wsl.types import Box, ClassSet, Image, LabelMap
 
 DRAWN_CLASSES: tuple[str, ...] = tuple(KINDS)
 EMPTY_SHARE = 0.06  # of the images show clutter only
-OBJECT_SIDE = (0.26, 0.50)  # longest side of an object, as a share of the image's side
+OBJECT_SIDE = (0.28, 0.52)  # longest side of an object, as a share of the image's side
 LARGEST_OVERLAP = 0.12  # of an object's pixels may cover earlier ones
 SMALLEST_CONTRAST = 80.0  # RGB distance of an object's mean colour to the ground around it
 SHARPNESS = 4  # outlines are filled this many times larger, then averaged: soft edges, exact masks
@@ -152,8 +152,8 @@ def _draw_ground(size: int, rng: Rng) -> Plane:
     texture = TEXTURES[int(rng.integers(len(TEXTURES)))](size, rng)[..., None]
     value = rng.uniform(0.25, 0.8)
     near = (max(value - 0.22, 0.1), min(value + 0.22, 1.0))
-    first = draw_colour(rng, hue=None, saturation=(0.05, 0.5), value=near)
-    second = draw_colour(rng, hue=None, saturation=(0.05, 0.5), value=near)
+    first = draw_colour(rng, hue=None, saturation=(0.15, 0.7), value=near)
+    second = draw_colour(rng, hue=None, saturation=(0.15, 0.7), value=near)
     return (first * texture + second * (1 - texture)).astype(np.float32)
 
 
@@ -178,7 +178,7 @@ def _draw_clutter(canvas: Plane, rng: Rng) -> Plane:
 def _blob(size: int, rng: Rng) -> Plane:
     """(size, size) soft-edged patch of an irregular outline."""
     angle = np.linspace(0, 2 * np.pi, 48, endpoint=False)
-    wobble = sum(rng.uniform(0, 0.3) * np.sin(k * angle + rng.uniform(0, 6.28)) for k in (2, 3, 4, 6))
+    wobble = sum(rng.uniform(0, 0.25) * np.sin(k * angle + rng.uniform(0, 6.28)) for k in (2, 3))
     radius = size * rng.uniform(0.05, 0.12) * (1 + wobble)
     points = rng.uniform(0, size, 2) + radius[:, None] * np.stack([np.cos(angle), np.sin(angle)], 1)
     return _fill(points, size)

@@ -110,18 +110,18 @@ def check_pattern(u: Plane, v: Plane, rng: Rng) -> Plane:
 
 KINDS: dict[str, ObjectKind] = {
     "ladybird": ObjectKind(disc_outline, dot_pattern, 0.00, 0.2),
-    "leaf": ObjectKind(leaf_outline, vein_pattern, 0.30, 1.6),
+    "leaf": ObjectKind(leaf_outline, vein_pattern, 0.34, 1.6),
     "fish": ObjectKind(fish_outline, band_pattern, 0.55, 1.7),
-    "starfish": ObjectKind(starfish_outline, ring_pattern, 0.11, 0.45),
+    "starfish": ObjectKind(starfish_outline, ring_pattern, 0.14, 0.4),
     "kite": ObjectKind(kite_outline, check_pattern, 0.80, 0.35),
 }
 
 
 def draw_colour(rng: Rng, *, hue: float | None, saturation: tuple[float, float], value: tuple[float, float]) -> Colour:
-    """A colour of that hue give or take 0.05 (any hue for None, and for one draw in seven)."""
+    """A colour of that hue give or take 0.05 (any hue for None, and for one draw in ten)."""
     near = rng.normal(hue or 0.0, 0.05)
     anywhere = rng.uniform(0, 1)
-    stray = rng.uniform(0, 1) < 0.15
+    stray = rng.uniform(0, 1) < 0.1
     chosen = anywhere if hue is None or stray else near
     rgb = colorsys.hsv_to_rgb(float(chosen % 1), float(rng.uniform(*saturation)), float(rng.uniform(*value)))
     return np.array(rgb, np.float32) * 255
