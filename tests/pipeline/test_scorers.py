@@ -1,0 +1,51 @@
+"""What the evaluate stage computes beyond wsl.evaluate."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from wsl.cam.preset import PRESETS
+from wsl.cam.pyramid import MapPyramid
+from wsl.cam.store import read_score_maps, write_pyramid
+from wsl.pipeline.scorers import ImageLabelScorer, centre_box_like
+from wsl.pipeline.work import StageFiles
+from wsl.types import ClassSet, Sample
+
+CLASSES = ClassSet(("a", "b"))
+
+
+def test_centre_box_has_the_seeds_area_and_their_largest_class() -> None:
+    seeds = np.zeros((20, 20), np.uint8)
+    seeds[:4, :4], seeds[10:16, 10:16], seeds[19] = 1, 2, 255
+    box = centre_box_like(seeds)
+    assert set(np.unique(box)) == {0, 2}
+    assert abs(int((box == 2).sum()) - 52) <= 7
+    rows, columns = np.nonzero(box == 2)
+    assert rows.min() + rows.max() == pytest.approx(19, abs=1)
+    assert columns.min() + columns.max() == pytest.approx(19, abs=1)
+    assert not centre_box_like(np.full((5, 5), 255, np.uint8)).any()
+
+
+def score_labels(tmp_path: Path, single: bool, rows: list[tuple[tuple[int, ...], list[float]]]) -> float | None:
+    files, scorer = StageFiles(tmp_path), ImageLabelScorer(CLASSES, single)
+    for index, (labels, probabilities) in enumerate(rows):
+        level = np.ones((0, 2, 2), np.float32)
+        pyramid = MapPyramid(str(index), (level,), (), (4, 4), np.array(probabilities, np.float32), (1, 2))
+        write_pyramid(files.maps(str(index)), pyramid, PRESETS["irn"])
+        sample = Sample(str(index), Path("x"), labels)
+        scorer.update(sample, read_score_maps(files.maps(str(index)), str(index)), files)
+    return scorer.scores()[0].value
+
+
+def test_accuracy_counts_the_background_output(tmp_path: Path) -> None:
+    rows = [((1,), [0.8, 0.1]), ((2,), [0.6, 0.3]), ((), [0.2, 0.1]), ((), [0.9, 0.05])]
+    assert score_labels(tmp_path, True, rows) == 0.5
+
+
+def test_map_of_several_labels(tmp_path: Path) -> None:
+    rows = [((1,), [0.9, 0.1]), ((1, 2), [0.8, 0.7]), ((2,), [0.1, 0.3]), ((), [0.85, 0.4])]
+    # class 1: ranks 0.9 (yes), 0.85 (no), 0.8 (yes): (1 + 2/3) / 2; class 2: 0.7 (yes), 0.4 (no), 0.3 (yes)
+    assert score_labels(tmp_path, False, rows) == pytest.approx((1 + 2 / 3) / 2)
