@@ -23,6 +23,7 @@ from wsl.errors import ModelError
 from wsl.models.classifier import Classifier
 from wsl.types import Image
 
+NO_MAPS = np.zeros((0, 1, 1), np.float32)  # a level of an image without classes
 PRECISIONS = {"float32": None, "bfloat16": torch.bfloat16, "float16": torch.float16}
 
 
@@ -64,20 +65,24 @@ def compute_pyramids(
         raise ModelError(f"Expected images of one size per call, but got {[image.shape[:2] for image in images]}.")
     device = device or next(classifier.parameters()).device
     # The scale nearest to 1 runs first: its logits choose the classes where none are given.
-    order = sorted(range(len(options.scales)), key=lambda index: abs(options.scales[index] - 1))
-    levels: dict[int, list[NDArray[np.float32]]] = {}
+    first, *others = sorted(range(len(options.scales)), key=lambda index: abs(options.scales[index] - 1))
     # A caller's inference mode would keep Grad-CAM from building the graph of the head.
     with torch.inference_mode(False), torch.no_grad(), _evaluation_mode(classifier):
-        for index in order:
-            raw = _run_scale(classifier, images, options, options.scales[index], device)
-            if index == order[0]:
-                probabilities = compute_probabilities(_mean_over_flips(raw.logits, options), groups, options.label_mode)
-                wanted = _choose(class_ids, probabilities, groups, options.class_threshold)
-            levels[index] = _level_maps(raw, wanted, groups, options)
+        raw = _run_scale(classifier, images, options, options.scales[first], device)
+        probabilities = compute_probabilities(_mean_over_flips(raw.logits, options), groups, options.label_mode)
+        wanted = _choose(class_ids, probabilities, groups, options.class_threshold)
+        # Images without a class have nothing to map: the other scales are not run for them.
+        busy = [row for row, ids in enumerate(wanted) if ids]
+        maps = _level_maps(raw, wanted, groups, options)
+        levels = {first: {row: maps[row] for row in busy}}
+        for index in others if busy else ():
+            raw = _run_scale(classifier, [images[row] for row in busy], options, options.scales[index], device)
+            maps = _level_maps(raw, [wanted[row] for row in busy], groups, options)
+            levels[index] = dict(zip(busy, maps, strict=True))
     return [
         MapPyramid(
             image_ids[row],
-            tuple(levels[index][row] for index in range(len(options.scales))),
+            tuple(levels[index][row] if row in busy else NO_MAPS for index in range(len(options.scales))),
             wanted[row],
             (images[row].shape[0], images[row].shape[1]),
             probabilities[row],
