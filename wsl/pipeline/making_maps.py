@@ -10,6 +10,7 @@ from pathlib import Path
 import torch
 
 from wsl.cam.engine import CamOptions, compute_pyramids
+from wsl.cam.fold import fold_batch_norms
 from wsl.cam.preset import get_preset
 from wsl.cam.pyramid import MapPyramid
 from wsl.cam.store import SUFFIX, write_pyramid
@@ -66,6 +67,7 @@ class MapMaker:
     def __init__(self, context: Context, ready: ReadyClassifier, device: torch.device) -> None:
         self.context, self.ready, self.device = context, ready, device
         self.options = cam_options(context.config.cam, ready.label_mode)
+        fold_batch_norms(ready.model, self.options.layer)
         self.model = ready.model.to(device)
         if device.type == "cpu":
             self.model = self.model.to(memory_format=torch.channels_last)
