@@ -90,6 +90,9 @@ def _evaluate_verb(verbs: argparse._SubParsersAction) -> None:  # type: ignore[t
 def main(arguments: Sequence[str] | None = None) -> int:
     """Runs one command and returns its exit code."""
     options = build_parser().parse_args(arguments)
+    # Threads that wait must sleep: on busy cores, spinning ones make training many times slower. Read by OpenMP when
+    # torch is first imported.
+    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     level = logging.DEBUG if options.debug else logging.WARNING if options.quiet else logging.INFO
     logging.basicConfig(level=logging.WARNING, format="%(message)s", stream=sys.stderr)
     logging.getLogger("wsl").setLevel(level)

@@ -12,6 +12,7 @@ from wsl.files import read_json, write_json
 log = logging.getLogger("wsl")
 
 TRAIN_IMAGES, VAL_IMAGES, IMAGE_SIZE = 500, 100, 96
+DRAWING = 1  # raised when the drawing changes, so that older drawings are replaced
 
 
 def draw_demo_data(config: Config) -> None:
@@ -19,6 +20,7 @@ def draw_demo_data(config: Config) -> None:
     root = Path(config.output) / "data"
     config.data.root = str(root)
     wanted = {"seed": config.seed, "train": TRAIN_IMAGES, "val": VAL_IMAGES, "image_size": IMAGE_SIZE}
+    wanted["drawing"] = DRAWING
     record = root / "drawing.json"
     if record.exists() and read_json(record) == wanted:
         return
