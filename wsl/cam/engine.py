@@ -64,25 +64,13 @@ def compute_pyramids(
     if len({image.shape[:2] for image in images}) > 1:
         raise ModelError(f"Expected images of one size per call, but got {[image.shape[:2] for image in images]}.")
     device = device or next(classifier.parameters()).device
-    # The scale nearest to 1 runs first: its logits choose the classes where none are given.
-    first, *others = sorted(range(len(options.scales)), key=lambda index: abs(options.scales[index] - 1))
     # A caller's inference mode would keep Grad-CAM from building the graph of the head.
     with torch.inference_mode(False), torch.no_grad(), _evaluation_mode(classifier):
-        raw = _run_scale(classifier, images, options, options.scales[first], device)
-        probabilities = compute_probabilities(_mean_over_flips(raw.logits, options), groups, options.label_mode)
-        wanted = _choose(class_ids, probabilities, groups, options.class_threshold)
-        # Images without a class have nothing to map: the other scales are not run for them.
-        busy = [row for row, ids in enumerate(wanted) if ids]
-        maps = _level_maps(raw, wanted, groups, options)
-        levels = {first: {row: maps[row] for row in busy}}
-        for index in others if busy else ():
-            raw = _run_scale(classifier, [images[row] for row in busy], options, options.scales[index], device)
-            maps = _level_maps(raw, [wanted[row] for row in busy], groups, options)
-            levels[index] = dict(zip(busy, maps, strict=True))
+        levels, wanted, probabilities = _all_scales(classifier, images, class_ids, groups, options, device)
     return [
         MapPyramid(
             image_ids[row],
-            tuple(levels[index][row] if row in busy else NO_MAPS for index in range(len(options.scales))),
+            tuple(maps.get(row, NO_MAPS) for maps in levels),
             wanted[row],
             (images[row].shape[0], images[row].shape[1]),
             probabilities[row],
@@ -90,6 +78,32 @@ def compute_pyramids(
         )
         for row in range(len(images))
     ]
+
+
+def _all_scales(
+    classifier: Classifier,
+    images: Sequence[Image],
+    class_ids: Sequence[tuple[int, ...] | None],
+    groups: Groups,
+    options: CamOptions,
+    device: torch.device,
+) -> tuple[list[dict[int, NDArray[np.float32]]], list[tuple[int, ...]], NDArray[np.float32]]:
+    """Per scale the maps of each image that has classes, by its row; the classes; probabilities float32 (B, G)."""
+    # The scale nearest to 1 runs first: its logits choose the classes where none are given.
+    first, *others = sorted(range(len(options.scales)), key=lambda index: abs(options.scales[index] - 1))
+    raw = _run_scale(classifier, images, options, options.scales[first], device)
+    probabilities = compute_probabilities(_mean_over_flips(raw.logits, options), groups, options.label_mode)
+    wanted = _choose(class_ids, probabilities, groups, options.class_threshold)
+    maps = _level_maps(raw, wanted, groups, options)
+    # Images without a class have nothing to map: the other scales are not run for them.
+    busy = [row for row, ids in enumerate(wanted) if ids]
+    levels: list[dict[int, NDArray[np.float32]]] = [{} for _ in options.scales]
+    levels[first] = {row: maps[row] for row in busy}
+    for index in others if busy else ():
+        raw = _run_scale(classifier, [images[row] for row in busy], options, options.scales[index], device)
+        maps = _level_maps(raw, [wanted[row] for row in busy], groups, options)
+        levels[index] = dict(zip(busy, maps, strict=True))
+    return levels, wanted, probabilities
 
 
 def _run_scale(
