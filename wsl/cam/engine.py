@@ -19,7 +19,7 @@ from wsl.cam.inputs import input_size, stack_images
 from wsl.cam.method import METHODS, RawMaps
 from wsl.cam.preset import PRESETS, Preset
 from wsl.cam.pyramid import MapPyramid
-from wsl.errors import ModelError
+from wsl.errors import ConfigError, ModelError
 from wsl.models.classifier import Classifier
 from wsl.types import Image
 
@@ -45,6 +45,14 @@ class CamOptions:
     class_threshold: float = 0.5
     label_mode: str = "multi"
     precision: str = "float32"
+
+    def __post_init__(self) -> None:
+        if not self.scales or not all(0 < scale <= 16 for scale in self.scales):
+            raise ConfigError(f"cam.scales: expected at least one factor above 0 (to 16), but got {self.scales}.")
+        if self.long_side is not None and self.long_side < 1:
+            raise ConfigError(f"cam.long_side: expected a number of pixels or null, but got {self.long_side}.")
+        if not 0 <= self.class_threshold <= 1:
+            raise ConfigError(f"cam.class_threshold: expected a probability in [0, 1], but got {self.class_threshold}.")
 
 
 def compute_pyramids(

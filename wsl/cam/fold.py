@@ -35,7 +35,7 @@ def fold_batch_norms(model: Classifier, layer: str | None = None) -> int:
         return 0  # a network for images of one other size only
     originals = {name: model.get_submodule(name) for pair in pairs for name in pair}
     for convolution, norm in pairs:
-        model.set_submodule(convolution, fuse_conv_bn_eval(originals[convolution], originals[norm]))  # type: ignore[arg-type]
+        model.set_submodule(convolution, fuse_conv_bn_eval(originals[convolution], originals[norm]))  # type: ignore[arg-type,type-var]
         model.set_submodule(norm, nn.Identity())
     if all(_is_close(*both) for both in zip(before, _outputs(model, probe), strict=True)):
         return len(pairs)

@@ -68,9 +68,10 @@ def read_score_maps(path: Path, image_id: str) -> ScoreMaps:
     return fuse(_own_maps(path, image_id, arrays), _read_preset(path, arrays))
 
 
-def read_pyramid(path: Path, image_id: str) -> MapPyramid:
-    """The raw maps of a file that this toolkit wrote; errors as in `read_score_maps`."""
-    return _own_maps(path, image_id, _read_arrays(path, image_id))
+def read_pyramid(path: Path, image_id: str) -> MapPyramid | None:
+    """The raw maps of a file that this toolkit wrote, None for a foreign one; errors as in `read_score_maps`."""
+    arrays = _read_arrays(path, image_id)
+    return _own_maps(path, image_id, arrays) if "format" in arrays else None
 
 
 def _read_arrays(path: Path, image_id: str) -> Arrays:
