@@ -241,6 +241,9 @@ def _read_overrides(overrides: list[str]) -> Any:
 
 
 def _merge(base: Any, update: Any, where: str) -> Any:
+    method = OmegaConf.select(update, "refine.method") if OmegaConf.is_dict(update) else None
+    if method is not None and method != base.refine.method:
+        base.refine.options = {}  # the options belong to the method that is replaced
     try:
         return OmegaConf.merge(base, update)
     except (OmegaConfBaseException, ValueError, TypeError) as error:

@@ -12,6 +12,9 @@ import pytest
 from PIL import Image
 
 from tests.drawn import QUICK, draw_voc, to_coco
+from wsl.cam.preset import PRESETS
+from wsl.cam.pyramid import MapPyramid
+from wsl.cam.store import write_pyramid
 from wsl.cli.main import main
 from wsl.models import CheckpointMeta, build_classifier, save_checkpoint
 
@@ -58,6 +61,11 @@ def test_help_imports_nothing_heavy() -> None:
         (["export.formats=[vocc]"], ["vocc", "voc"]),
         (["train.freeze=[layer9]"], ["train.freeze", "layer9"]),
         (["refine.background=1.5"], ["1.5"]),
+        (["cam.scales=[]"], ["cam.scales"]),
+        (["cam.scales=[0]"], ["cam.scales"]),
+        (["cam.class_threshold=7"], ["cam.class_threshold"]),
+        (["data.limit=0"], ["data.limit"]),
+        (["evaluate.sweep_steps=0"], ["evaluate.sweep_steps"]),
     ],
 )
 def test_bad_settings_are_refused(overrides: list[str], words: list[str], voc: Path, tmp_path: Path, capsys) -> None:
@@ -150,6 +158,22 @@ def test_evaluate_any_prediction(capsys, voc: Path, tmp_path: Path) -> None:
     assert (tmp_path / "scores.csv").read_text().count("\n") > 2
     fails(capsys, ["evaluate", "--quiet", str(tmp_path / "none"), str(masks)], 3, "none")
     fails(capsys, ["evaluate", "--quiet", str(masks)], 2, "PRED and GT")
+
+
+def test_class_names_and_our_own_maps_can_be_scored(capsys, voc: Path, tmp_path: Path) -> None:
+    names, masks = voc / "classes.txt", voc / "SegmentationClass"
+    assert main(["evaluate", "--quiet", str(masks), str(masks), "--classes", str(names)]) == 0
+    assert "kite" in capsys.readouterr().out
+    for mask in masks.iterdir():
+        pyramid = MapPyramid(mask.stem, (np.ones((1, 3, 3), np.float32),), (1,), (48, 48))
+        write_pyramid(tmp_path / "cams" / f"{mask.stem}.npz", pyramid, PRESETS["irn"])
+    assert main(["evaluate", "--quiet", str(tmp_path / "cams"), str(voc)]) == 0
+    assert "oracle" in capsys.readouterr().out
+
+
+def test_other_method_starts_with_its_own_options(capsys) -> None:
+    assert main(["config", "--config", "magnetic_tile", "refine.method=pamr"]) == 0
+    assert "options: {}" in capsys.readouterr().out
 
 
 def test_config_and_info(capsys) -> None:

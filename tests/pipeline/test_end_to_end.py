@@ -6,6 +6,7 @@ import json
 import shutil
 from pathlib import Path
 
+import numpy as np
 import pytest
 from PIL import Image
 
@@ -128,6 +129,23 @@ def test_broken_images_are_recorded_and_the_rest_is_done(trained: Path, voc: Pat
     shutil.copy(voc / "JPEGImages" / "val_0002.jpg", broken)
     assert main(arguments) == 0
     assert len(list((tmp_path / "run" / "refined").glob("*.png"))) == 24
+
+
+def test_mask_that_does_not_fit_is_a_failure_of_its_image(trained: Path, voc: Path, tmp_path: Path, capsys) -> None:
+    root, run = shutil.copytree(voc, tmp_path / "data"), shutil.copytree(trained, tmp_path / "run")
+    Image.new("L", (5, 7)).save(root / "SegmentationClass" / "val_0001.png")
+    assert main(["evaluate", "--quiet", *QUICK, f"data.root={root}", f"output={run}"]) == 4
+    assert "val_0001.png" in capsys.readouterr().out
+    assert json.loads((run / "manifest.json").read_text())["stages"]["evaluate"]["counts"]["scored"] == 23
+
+
+def test_power_background_and_foreign_maps_are_scored(trained: Path, voc: Path, tmp_path: Path) -> None:
+    run = shutil.copytree(trained, tmp_path / "run")
+    foreign = {"scores": np.full((1, 48, 48), 0.7, np.float32), "class_ids": np.array([1])}
+    np.savez(run / "cams" / "val_0001.npz", **foreign)
+    power = ["seeds.rule=power", "seeds.foreground=2", "seeds.background=8"]
+    power += ["refine.background_rule=power", "refine.background=4"]
+    assert main(["run", "--quiet", *QUICK, *power, f"data.root={voc}", f"output={run}"]) == 0
 
 
 def test_two_processes_give_what_one_gives(trained: Path, voc: Path, tmp_path: Path) -> None:

@@ -13,7 +13,8 @@ from wsl.data.check import CheckReport
 def print_report(report: CheckReport) -> None:
     """Format, counts, classes, sizes, notes, problems."""
     out = console()
-    lines = [f"{report.root}: format {report.format} ({report.why})", f"{report.images} usable images"]
+    why = f" ({report.why})" if report.why else ""
+    lines = [f"{report.root}: format {report.format}{why}", f"{report.images} usable images"]
     lines += [f"  {report.background_only} without an object, {report.unlabelled} without labels"]
     if report.split_counts:
         lines.append(f"splits: {_counts(report.split_counts)}")

@@ -45,7 +45,7 @@ def build_parser() -> argparse.ArgumentParser:
     for name, text in STAGE_HELP.items():
         _stage_verb(verbs, name, text)
     _evaluate_verb(verbs)
-    config = _verb(verbs, "config", "print the settings: of a configuration, or every key with its meaning")
+    config = _verb(verbs, "config", "print all settings of a configuration as YAML, or list the presets")
     config.add_argument("--config", help=CONFIG_HELP)
     config.add_argument("--list", action="store_true", help="list the presets that come with wsl")
     _verb(verbs, "info", "versions, devices, optional packages", overrides=False)

@@ -20,6 +20,9 @@ def console() -> Console:
 def print_scores(scores: Sequence[Score]) -> None:
     """One row per score, one row per class where classes have an IoU, then how each was counted."""
     out = console()
+    if not scores:
+        out.print("Nothing to score: the images have no labels, masks or boxes.")
+        return
     notes = list(dict.fromkeys(_conventions(score) for score in scores))
     table = Table("result", "value", "threshold", "note", box=None, pad_edge=False, header_style="bold")
     for score in scores:

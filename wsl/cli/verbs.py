@@ -73,19 +73,31 @@ def evaluate(options: argparse.Namespace) -> int:
 
 
 def _evaluate_paths(options: argparse.Namespace, prediction: Path, truth: Path) -> int:
+    from wsl.cam.store import read_score_maps
+    from wsl.evaluate.folders import read_score_map
     from wsl.evaluate.paths import evaluate_paths
     from wsl.evaluate.result import write_scores
     from wsl.pipeline.context import read_class_names
+    from wsl.types import ClassSet, Scores
 
+    def read_map(path: Path) -> tuple[Scores, tuple[int, ...]]:
+        """Our own map files too: the evaluators know only foreign ones."""
+        if path.suffix == ".npy":
+            return read_score_map(path)
+        maps = read_score_maps(path, path.stem)
+        return maps.scores, maps.class_ids
+
+    names = read_class_names(options.classes)
     scores = evaluate_paths(
         prediction,
         truth,
-        classes=read_class_names(options.classes),
+        classes=ClassSet(names) if names else None,
         kind=options.kind,
         split=options.split,
         predicted_ignore=options.predicted_ignore,
         absent=options.absent,
         missing=options.missing,
+        read_map=read_map,
         progress=choose_progress(options.quiet),
     )
     if options.output:

@@ -6,7 +6,7 @@ import dataclasses
 import struct
 import zipfile
 import zlib
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from tokenize import TokenError
 
@@ -39,6 +39,8 @@ _LOAD_ERRORS = (
     *(OSError, ValueError, EOFError, LookupError, SyntaxError, TypeError, ArithmeticError, MemoryError),
     *(NotImplementedError, RuntimeError, zipfile.BadZipFile, zlib.error, struct.error, TokenError),
 )
+
+ReadMap = Callable[[Path], tuple[Scores, tuple[int, ...]]]  # file -> scores (K, H, W), class ids
 
 
 def evaluate_label_map_folders(
@@ -85,11 +87,13 @@ def evaluate_score_map_folder(
     absent: str = "skip",
     missing: str = "error",
     progress: Progress | None = None,
+    read_map: ReadMap | None = None,
 ) -> list[Score]:
     """Background sweep over a folder of score maps at image resolution: mIoU at the best threshold (oracle) and curve.
 
     `<image_id>.npz` holds `scores` floating (K, H, W) and `class_ids` (K,); `<image_id>.npy` holds scores of all N
-    classes in their order. Nothing pickled is read. `thresholds` default to 0.00, 0.01, .. 0.99 of the rule.
+    classes in their order; `read_map` reads other files. Nothing pickled is read. `thresholds` default to 0.00, 0.01,
+    .. 0.99 of the rule.
     """
     masks = open_masks(ground_truth, classes)
     pairing = pair_files(prediction, masks.image_ids, SCORE_MAP_SUFFIXES, missing)
@@ -98,7 +102,9 @@ def evaluate_score_map_folder(
     sweep = BackgroundSweep(count, values, rule)
     for image_id, path in track(pairing.pairs, progress or Silent(), "score maps", len(pairing.pairs)):
         truth = masks.read(image_id)
-        scores, class_ids = read_score_map(path) if path else (np.zeros((0, *truth.shape), np.float32), ())
+        scores, class_ids = (
+            (read_map or read_score_map)(path) if path else (np.zeros((0, *truth.shape), np.float32), ())
+        )
         sweep.update(scores, class_ids, truth, image_id)
     return _with_counts([sweep.best(masks.classes, absent)], pairing)
 

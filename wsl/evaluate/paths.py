@@ -12,7 +12,7 @@ from wsl.errors import ConfigError, DataError
 from wsl.evaluate.box_folders import evaluate_boxes_file
 from wsl.evaluate.confusion import check_policy
 from wsl.evaluate.detection import evaluate_coco_json
-from wsl.evaluate.folders import SCORE_MAP_SUFFIXES, evaluate_label_map_folders, evaluate_score_map_folder
+from wsl.evaluate.folders import SCORE_MAP_SUFFIXES, ReadMap, evaluate_label_map_folders, evaluate_score_map_folder
 from wsl.evaluate.result import Score
 from wsl.files import read_json
 from wsl.progress import Progress
@@ -39,6 +39,7 @@ def evaluate_paths(
     absent: str = "skip",
     missing: str = "error",
     progress: Progress | None = None,
+    read_map: ReadMap | None = None,
 ) -> list[Score]:
     """Scores of whatever lies at `prediction`.
 
@@ -49,6 +50,7 @@ def evaluate_paths(
         split: which part of a data set is scored; None is all of it.
         predicted_ignore, absent, missing: policies, see `evaluate_label_map_folders`.
         progress: told of every image.
+        read_map: reads a score map file; None reads foreign ones (`scores` and `class_ids`).
 
     Raises:
         DataError: a path does not exist, is of no known kind, or its content does not fit.
@@ -67,7 +69,8 @@ def evaluate_paths(
             prediction, truth, _names_for(truth, classes), predicted_ignore, absent, missing, progress
         )
     names = _names_for(truth, classes)
-    return evaluate_score_map_folder(prediction, truth, names, absent=absent, missing=missing, progress=progress)
+    policies = {"absent": absent, "missing": missing}
+    return evaluate_score_map_folder(prediction, truth, names, **policies, progress=progress, read_map=read_map)
 
 
 def guess_kind(prediction: Path) -> str:

@@ -69,11 +69,16 @@ def _grouped_classifier(model: ModelConfig, classes: ClassSet) -> ReadyClassifie
     return ReadyClassifier(classifier, groups, "single")
 
 
-def build_with_weights(model: ModelConfig, num_outputs: int | None) -> Classifier:
+def build_with_weights(model: ModelConfig, num_outputs: int | None, seed: int = 0) -> Classifier:
     """The named architecture with its starting weights, and a line about what was and was not loaded."""
     weights = choose_weights(model.weights)
     classifier, report = build_classifier(
-        model.name, num_outputs=num_outputs, output_stride=model.output_stride, head=model.head, weights=weights
+        model.name,
+        num_outputs=num_outputs,
+        output_stride=model.output_stride,
+        head=model.head,
+        weights=weights,
+        seed=seed,
     )
     log.info("%s, weights: %s%s", model.name, weights or "random", _explain(report))
     return classifier

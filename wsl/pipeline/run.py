@@ -7,8 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from wsl.cam.engine import METHODS
-from wsl.cam.preset import get_preset
-from wsl.config import as_dict
+from wsl.config import Config, as_dict
 from wsl.errors import ConfigError
 from wsl.export import EXPORTERS
 from wsl.localize.threshold import check_threshold
@@ -16,6 +15,7 @@ from wsl.pipeline.classifiers import needs_training
 from wsl.pipeline.context import Context
 from wsl.pipeline.device import seed_everything, select_device
 from wsl.pipeline.images import missing
+from wsl.pipeline.making_maps import cam_options
 from wsl.pipeline.run_folder import Failure, hash_inputs, hash_value
 from wsl.pipeline.stages import STAGES, Stage
 from wsl.refine.refiner import build_refiner
@@ -54,6 +54,7 @@ def run_one(context: Context, name: str) -> list[StageResult]:
             raise ConfigError(
                 f"{name} needs the stage '{before}', which is not done in {context.run.path}: run `wsl {before}` first."
             )
+    check_settings(context)
     _describe(context)
     return [run_stage(context, name)]
 
@@ -61,8 +62,9 @@ def run_one(context: Context, name: str) -> list[StageResult]:
 def check_settings(context: Context) -> None:
     """Raises ConfigError for settings that a later stage would refuse."""
     config = context.config
-    get_preset(config.cam.preset)
     METHODS.get(config.cam.method)
+    cam_options(config.cam, "multi")
+    check_counts(config)
     check_threshold(config.boxes.rule, config.boxes.threshold)
     check_two_thresholds(config.seeds.rule, config.seeds.foreground, config.seeds.background)
     check_background(config.refine.background_rule, config.refine.background)
@@ -70,6 +72,20 @@ def check_settings(context: Context) -> None:
     for name in config.export.formats:
         EXPORTERS.get(name)
     select_device(config.device)
+
+
+def check_counts(config: Config) -> None:
+    """Raises ConfigError for numbers of things below what makes sense."""
+    least = {
+        "workers": (config.workers, 0),
+        "data.limit": (1 if config.data.limit is None else config.data.limit, 1),
+        "cam.batch_size": (config.cam.batch_size, 0),
+        "evaluate.sweep_steps": (config.evaluate.sweep_steps, 1),
+        "report.overlays": (config.report.overlays, 0),
+    }
+    for key, (value, lowest) in least.items():
+        if value < lowest:
+            raise ConfigError(f"{key}: expected at least {lowest}, but got {value}.")
 
 
 def _describe(context: Context) -> None:

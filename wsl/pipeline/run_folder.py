@@ -115,10 +115,17 @@ def describe_input(sample: Sample) -> str:
     return f"{sample.class_ids} {size}"
 
 
-def hash_inputs(samples: Iterable[Sample]) -> str:
-    """A short hash of image ids, labels and file sizes."""
-    lines = [f"{sample.image_id} {describe_input(sample)}" for sample in samples]
+def hash_inputs(samples: Iterable[Sample], truth: bool = False) -> str:
+    """A short hash of image ids, labels and file sizes; with `truth` also of boxes and mask files."""
+    lines = [
+        f"{sample.image_id} {describe_input(sample)}{_describe_truth(sample) if truth else ''}" for sample in samples
+    ]
     return hash_value(sorted(lines))
+
+
+def _describe_truth(sample: Sample) -> str:
+    path = sample.mask.path if sample.mask else None
+    return f" {path.stat().st_size if path and path.exists() else None} {sample.instances}"
 
 
 def hash_value(value: Any) -> str:

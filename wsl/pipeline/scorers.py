@@ -41,10 +41,10 @@ class Scorer(Protocol):
 class MaskScorer:
     """mIoU of the score maps, of a centre box, of the seeds and of the refined label maps."""
 
-    def __init__(self, classes: ClassSet, settings: EvaluateConfig, fixed: float) -> None:
+    def __init__(self, classes: ClassSet, settings: EvaluateConfig, fixed: float | None) -> None:
         self.classes, self.absent, self.fixed = classes, settings.absent, fixed
         steps = np.arange(settings.sweep_steps) / settings.sweep_steps
-        self.sweep = BackgroundSweep(len(classes), np.unique(np.append(steps, fixed)))
+        self.sweep = BackgroundSweep(len(classes), np.unique(steps if fixed is None else np.append(steps, fixed)))
         policies = {"centre box": "error", "seeds": settings.predicted_ignore, "seeds, sure pixels": "exclude"}
         policies["refined"] = settings.predicted_ignore
         self.confusions = {name: Confusion(len(classes), policy) for name, policy in policies.items()}
@@ -62,7 +62,8 @@ class MaskScorer:
 
     def scores(self) -> list[Score]:
         maps = [self.sweep.best(self.classes, self.absent)]
-        maps.append(self.sweep.at(self.fixed, "fixed", self.classes, self.absent))
+        if self.fixed is not None:
+            maps.append(self.sweep.at(self.fixed, "fixed", self.classes, self.absent))
         named = [rename(score, "CAM mIoU") for score in maps]
         for name, confusion in self.confusions.items():
             named.append(segmentation_score(confusion, self.classes, self.absent, name=f"{name} mIoU"))
@@ -148,7 +149,7 @@ class ImageLabelScorer:
 
     def update(self, sample: Sample, maps: ScoreMaps, files: StageFiles) -> None:
         pyramid = read_pyramid(files.maps(sample.image_id), sample.image_id)
-        if sample.class_ids is not None:
+        if sample.class_ids is not None and pyramid is not None:
             self.known = pyramid.known_ids
             self.rows.append(pyramid.probabilities)
             self.labels.append(sample.class_ids)

@@ -92,7 +92,7 @@ def evaluate(context: Context) -> Outcome:
     """Everything above against the ground truth -> scores/scores.json, scores/scores.csv."""
     from wsl.pipeline.scoring import score_run
 
-    return Outcome(score_run(context, _files(context)), [])
+    return Outcome(*score_run(context, _files(context)))
 
 
 def export(context: Context) -> Outcome:
@@ -157,7 +157,7 @@ def _section(name: str, context: Context) -> dict[str, Any]:
 def _section_and_inputs(name: str, context: Context) -> dict[str, Any]:
     """A stage that makes one result of all images: it also depends on which images there are and which are done."""
     states = {stage: context.run.stage(stage).get("counts") for stage in ("cams", "boxes", "seeds", "refine")}
-    return _section(name, context) | {"inputs": hash_inputs(context.samples), "done": states}
+    return _section(name, context) | {"inputs": hash_inputs(context.samples, truth=True), "done": states}
 
 
 STAGES: dict[str, Stage] = {

@@ -32,7 +32,7 @@ def train_run(context: Context) -> TrainResult:
     # With one label per image, images without an object need an output of their own.
     background_output = settings.label_mode == "single" and any(sample.class_ids == () for sample in data.samples)
     device = select_device(context.config.device)
-    model = build_with_weights(context.config.model, len(data.classes) + int(background_output))
+    model = build_with_weights(context.config.model, len(data.classes) + int(background_output), settings.seed)
     freeze_parameters(model, context.config.train.freeze)
     if is_folded(model) and not settings.freeze_batch_norm:
         _unfold(model, data, settings)
