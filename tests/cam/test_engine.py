@@ -108,7 +108,7 @@ def test_a_mirrored_image_gives_mirrored_maps() -> None:
 def test_classes_are_chosen_by_threshold_where_none_are_given() -> None:
     model = seeded(PooledNet())
     probabilities = run(model, [(1,)])[0].probabilities
-    for threshold in (0.0, float(np.sort(probabilities)[1]), 1.1):
+    for threshold in (0.0, float(np.sort(probabilities)[1]), 1.0):
         (found,) = run(model, [None], replace(OPTIONS, class_threshold=threshold))
         assert found.class_ids == tuple(c for c, p in zip((1, 2, 3), probabilities, strict=True) if p >= threshold)
         assert len(found.levels[0]) == len(found.class_ids)
@@ -178,6 +178,8 @@ def test_mistakes_are_named() -> None:
     images = [*draw(1, (40, 40)), *draw(1, (40, 41))]
     with pytest.raises(ModelError, match=r"Expected images of one size per call, but got \[\(40, 40\), \(40, 41\)\]"):
         run(seeded(PooledNet()), [(1,), (1,)], OPTIONS, images)
+    with pytest.raises(ConfigError, match=r"cam.class_threshold: expected a probability in \[0, 1\], but got 1.1"):
+        run(seeded(PooledNet()), [None], replace(OPTIONS, class_threshold=1.1))
     with pytest.raises(ConfigError, match=r"Unknown CAM method 'gradcam'. Did you mean: grad_cam\?"):
         run(seeded(PooledNet()), [(1,)], replace(OPTIONS, method="gradcam"))
 
@@ -185,3 +187,16 @@ def test_mistakes_are_named() -> None:
 def test_the_methods_are_known_by_their_file_names() -> None:
     assert METHODS.names() == ["cam", "grad_cam"]
     assert METHODS.get("grad_cam") is grad_cam
+
+
+def test_probabilities_come_from_the_trained_view_when_it_is_known() -> None:
+    """The square that training saw, mirrored too, whatever the scales of the maps."""
+    network = seeded(PooledNet())
+    options = CamOptions(scales=(2.0,), predict_side=48, label_mode="single")
+    images = draw(1)
+    pyramid = run(network, [(1,)], options, images)[0]
+    batch = stack_images(images, (48, 48), network.mean, network.std)
+    with torch.no_grad():
+        logits = torch.stack([network(batch)[0], network(batch.flip(3))[0]]).mean(0)
+    expected = [logits.softmax(0)[list(outputs)].sum().item() for outputs in GROUPS.values()]
+    np.testing.assert_allclose(pyramid.probabilities, expected, rtol=1e-4)

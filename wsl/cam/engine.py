@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, nullcontext
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import torch
@@ -34,6 +35,8 @@ class CamOptions:
     long_side: images are resized to this longer side first, None = own size. scales: factors on top of it.
     class_threshold: probability from which a predicted class counts, used where no labels are given.
     label_mode: "single" (softmax) or "multi" (sigmoid), how the classifier's outputs become probabilities.
+    predict_side: image-level probabilities come from the image stretched to this square, the view that the
+    classifier was trained on; None = from the scale nearest to 1.
     """
 
     method: str = "cam"
@@ -45,6 +48,7 @@ class CamOptions:
     class_threshold: float = 0.5
     label_mode: str = "multi"
     precision: str = "float32"
+    predict_side: int | None = None
 
     def __post_init__(self) -> None:
         if not self.scales or not all(0 < scale <= 16 for scale in self.scales):
@@ -100,7 +104,8 @@ def _all_scales(
     # The scale nearest to 1 runs first: its logits choose the classes where none are given.
     first, *others = sorted(range(len(options.scales)), key=lambda index: abs(options.scales[index] - 1))
     raw = _run_scale(classifier, images, options, options.scales[first], device)
-    probabilities = compute_probabilities(_mean_over_flips(raw.logits, options), groups, options.label_mode)
+    logits = raw.logits if options.predict_side is None else _predict(classifier, images, options, device)
+    probabilities = compute_probabilities(_mean_over_flips(logits, options), groups, options.label_mode)
     wanted = _choose(class_ids, probabilities, groups, options.class_threshold)
     maps = _level_maps(raw, wanted, groups, options)
     # Images without a class have nothing to map: the other scales are not run for them.
@@ -118,14 +123,32 @@ def _run_scale(
     classifier: Classifier, images: Sequence[Image], options: CamOptions, scale: float, device: torch.device
 ) -> RawMaps:
     size = input_size(images[0].shape[:2], options.long_side, scale, classifier.output_stride, options.preset)
+    batch = _network_input(classifier, images, size, options, device)
+    with _precision(options, device):
+        return METHODS.get(options.method)(classifier, batch, options.layer)
+
+
+def _predict(classifier: Classifier, images: Sequence[Image], options: CamOptions, device: torch.device) -> Tensor:
+    """Logits (B or 2B, O) of the images stretched to the square that the classifier was trained on."""
+    side = options.predict_side or 0
+    with _precision(options, device):
+        logits: Tensor = classifier(_network_input(classifier, images, (side, side), options, device))
+    return logits
+
+
+def _network_input(
+    classifier: Classifier, images: Sequence[Image], size: tuple[int, int], options: CamOptions, device: torch.device
+) -> Tensor:
+    """float32 (B, 3, *size), with flips (2B, 3, *size): the images, then all of them mirrored."""
     batch = stack_images(images, size, classifier.mean, classifier.std).to(device)
     if options.flip:
         batch = torch.cat([batch, batch.flip(3)])
-    if device.type == "cpu":
-        batch = batch.contiguous(memory_format=torch.channels_last)
+    return batch.contiguous(memory_format=torch.channels_last) if device.type == "cpu" else batch
+
+
+def _precision(options: CamOptions, device: torch.device) -> AbstractContextManager[Any]:
     dtype = PRECISIONS[options.precision]
-    with torch.autocast(device.type, dtype) if dtype else nullcontext():
-        return METHODS.get(options.method)(classifier, batch, options.layer)
+    return torch.autocast(device.type, dtype) if dtype else nullcontext()
 
 
 def _level_maps(

@@ -26,7 +26,8 @@ class CheckpointMeta:
 
     class_names: foreground classes in order; output i is class_id i + 1. background_output: one more output, at
     index N, for images without any class (single-label training). image_size: side of the training images in
-    pixels. metrics: of the validation, None where undefined.
+    pixels. metrics: of the validation, None where undefined. resize: how training images became squares, "stretch" or
+    "crop".
     """
 
     model: str
@@ -39,6 +40,7 @@ class CheckpointMeta:
     image_size: int
     wsl_version: str
     metrics: dict[str, float | None]
+    resize: str = "stretch"
 
     @property
     def num_outputs(self) -> int:

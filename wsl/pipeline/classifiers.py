@@ -21,11 +21,15 @@ log = logging.getLogger("wsl")
 
 @dataclass(frozen=True)
 class ReadyClassifier:
-    """A classifier, which of its outputs stand for which class, and how outputs become probabilities."""
+    """A classifier, which of its outputs stand for which class, and how outputs become probabilities.
+
+    `predict_side`: side of the square that it was trained on, None where it saw other views (crops, ImageNet).
+    """
 
     model: Classifier
     groups: Groups
     label_mode: str
+    predict_side: int | None = None
 
 
 def needs_training(model: ModelConfig) -> bool:
@@ -42,7 +46,8 @@ def load_ready_classifier(model: ModelConfig, classes: ClassSet, trained: Path) 
         hint = "model.checkpoint: no such file" if model.checkpoint else "no trained classifier yet (run `wsl train`)"
         raise ConfigError(f"{path}: {hint}.")
     classifier, meta = load_checkpoint(path)
-    return ReadyClassifier(classifier, _groups_by_name(meta, classes, path), meta.label_mode)
+    side = meta.image_size if meta.resize == "stretch" else None
+    return ReadyClassifier(classifier, _groups_by_name(meta, classes, path), meta.label_mode, side)
 
 
 def _groups_by_name(meta: CheckpointMeta, classes: ClassSet, path: Path) -> Groups:

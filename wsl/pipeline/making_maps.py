@@ -26,7 +26,7 @@ from wsl.types import Image, Sample
 log = logging.getLogger("wsl")
 
 
-def cam_options(cam: CamConfig, label_mode: str) -> CamOptions:
+def cam_options(cam: CamConfig, label_mode: str, predict_side: int | None = None) -> CamOptions:
     """The settings of the cams stage as the engine wants them."""
     return CamOptions(
         method=cam.method,
@@ -38,6 +38,7 @@ def cam_options(cam: CamConfig, label_mode: str) -> CamOptions:
         class_threshold=cam.class_threshold,
         label_mode=label_mode,
         precision=cam.precision,
+        predict_side=predict_side,
     )
 
 
@@ -66,7 +67,7 @@ class MapMaker:
 
     def __init__(self, context: Context, ready: ReadyClassifier, device: torch.device) -> None:
         self.context, self.ready, self.device = context, ready, device
-        self.options = cam_options(context.config.cam, ready.label_mode)
+        self.options = cam_options(context.config.cam, ready.label_mode, ready.predict_side)
         fold_batch_norms(ready.model, self.options.layer)
         self.model = ready.model.to(device)
         if device.type == "cpu":

@@ -284,6 +284,7 @@ class Trainer:
             background_output=self.background_output,
             label_mode=self.settings.label_mode,
             image_size=self.settings.image_size,
+            resize=self.settings.resize,
             wsl_version=__version__,
             metrics=list_metrics(self.state.history[-1]),
         )
