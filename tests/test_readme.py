@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 import shlex
+import shutil
 from pathlib import Path
 
 import pytest
@@ -30,7 +31,6 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
     to_folders(voc, root / "my_images")
     to_coco(voc, root / "my_coco")
     (voc / "JPEGImages").rename(root / "new_images")
-    (root / "my_images" / "masks").rename(root / "binary_masks")
     return root
 
 
@@ -59,11 +59,10 @@ def test_command(command: str, place: Path, monkeypatch: pytest.MonkeyPatch) -> 
 
 
 def prepare(command: str, place: Path) -> None:
-    """What a user would have beside the run: label maps of the same images, a run on COCO data."""
-    if "my_masks" in command and not (place / "my_masks").exists():
-        import shutil
-
-        shutil.copytree(place / "runs" / "mine" / "refined", place / "my_masks")
+    """What a user would have beside the run: label maps of another program, a run on COCO data."""
+    if "my_predictions" in command:
+        shutil.copytree(place / "my_voc" / "SegmentationClass", place / "my_predictions", dirs_exist_ok=True)
+        shutil.copytree(place / "my_voc" / "SegmentationClass", place / "my_label_maps", dirs_exist_ok=True)
     if "runs/voc" in command:
         coco = [f"data.root={place / 'my_coco'}", f"output={place / 'runs' / 'voc'}"]
         checkpoint = f"model.checkpoint={place / 'runs' / 'mine' / 'train' / 'best.safetensors'}"

@@ -178,11 +178,7 @@ def load_config(source: str | None, overrides: list[str]) -> Config:
 
     Raises ConfigError naming the file and the key for anything unknown or of a wrong type.
     """
-    merged = OmegaConf.structured(Config)
-    if source is not None:
-        path = find_config(source)
-        merged = _merge(merged, _read_yaml(path), str(path))
-    merged = _merge(merged, _read_overrides(overrides), "command line")
+    merged = _load_merged(source, overrides)
     try:
         config = OmegaConf.to_object(merged)
     except OmegaConfBaseException as error:
@@ -191,6 +187,14 @@ def load_config(source: str | None, overrides: list[str]) -> Config:
         raise ConfigError("Configuration: expected a mapping of settings.")
     _check_choices(config)
     return config
+
+
+def _load_merged(source: str | None, overrides: list[str]) -> Any:
+    merged = OmegaConf.structured(Config)
+    if source is not None:
+        path = find_config(source)
+        merged = _merge(merged, _read_yaml(path), str(path))
+    return _merge(merged, _read_overrides(overrides), "command line")
 
 
 def find_config(source: str) -> Path:
@@ -216,9 +220,10 @@ def as_dict(config: Config) -> dict[str, Any]:
     return {str(key): value for key, value in container.items()} if isinstance(container, dict) else {}
 
 
-def as_yaml(config: Config) -> str:
-    """The settings as YAML."""
-    return str(OmegaConf.to_yaml(OmegaConf.structured(config)))
+def show_yaml(source: str | None, overrides: list[str]) -> str:
+    """All settings as YAML that can be used as a configuration: references such as ${data.root} stay references."""
+    load_config(source, overrides)  # refuses what a run would refuse
+    return str(OmegaConf.to_yaml(_load_merged(source, overrides)))
 
 
 def _read_yaml(path: Path) -> Any:

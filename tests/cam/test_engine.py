@@ -179,7 +179,7 @@ def test_mistakes_are_named() -> None:
     with pytest.raises(ModelError, match=r"Expected images of one size per call, but got \[\(40, 40\), \(40, 41\)\]"):
         run(seeded(PooledNet()), [(1,), (1,)], OPTIONS, images)
     with pytest.raises(ConfigError, match=r"cam.class_threshold: expected a probability in \[0, 1\], but got 1.1"):
-        run(seeded(PooledNet()), [None], replace(OPTIONS, class_threshold=1.0))
+        run(seeded(PooledNet()), [None], replace(OPTIONS, class_threshold=1.1))
     with pytest.raises(ConfigError, match=r"Unknown CAM method 'gradcam'. Did you mean: grad_cam\?"):
         run(seeded(PooledNet()), [(1,)], replace(OPTIONS, method="gradcam"))
 

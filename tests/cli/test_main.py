@@ -119,9 +119,36 @@ def test_foreign_folder_is_not_touched(capsys, voc: Path, tmp_path: Path) -> Non
     assert (tmp_path / "precious.txt").read_text() == "mine"
 
 
+def test_demo_leaves_other_folders_alone(capsys, voc: Path, tmp_path: Path) -> None:
+    (tmp_path / "data").mkdir()
+    (tmp_path / "data" / "mine.txt").write_text("mine")
+    fails(capsys, ["demo", "--quiet", f"output={tmp_path}"], 2, "data")
+    assert sorted(path.name for path in tmp_path.rglob("*")) == ["data", "mine.txt"]
+    foreign = tmp_path / "data" / "drawn"
+    foreign.mkdir()
+    fails(capsys, ["demo", "--quiet", f"output={tmp_path / 'data'}"], 2, "other files")
+
+
+def test_binary_masks_as_truth_are_refused(capsys, tmp_path: Path) -> None:
+    for folder, value in (("truth", 255), ("found", 1)):
+        (tmp_path / folder).mkdir()
+        image = np.zeros((6, 6), np.uint8)
+        image[2:4] = value
+        Image.fromarray(image).save(tmp_path / folder / "a.png")
+    fails(capsys, ["evaluate", "--quiet", str(tmp_path / "found"), str(tmp_path / "truth")], 3, "only 0 and 255")
+
+
+def test_shown_config_can_be_used_again(capsys, tmp_path: Path) -> None:
+    assert main(["config", "--config", "magnetic_tile"]) == 0
+    shown = tmp_path / "shown.yaml"
+    shown.write_text(capsys.readouterr().out)
+    assert "${data.root}" in shown.read_text()
+    assert main(["config", "--config", str(shown), "data.root=here"]) == 0
+
+
 def test_stage_without_the_one_before(capsys, voc: Path, tmp_path: Path) -> None:
     common = ["--quiet", *QUICK, f"data.root={voc}", f"output={tmp_path / 'run'}"]
-    fails(capsys, ["seeds", *common], 2, "cams")
+    fails(capsys, ["seeds", *common], 2, "train", "not done")
 
 
 def test_check_tells_format_counts_and_problems(capsys, voc: Path, tmp_path: Path) -> None:

@@ -16,14 +16,14 @@ def classifier() -> SmallCNN:
 
 
 def test_registered_under_its_name() -> None:
-    built = MODELS.get("small_cnn")("small_cnn", num_outputs=4, output_stride=32, head="pooled")
+    built = MODELS.get("small_cnn")("small_cnn", num_outputs=4, output_stride=8, head="pooled")
     assert isinstance(built, SmallCNN)
     assert (built.name, built.num_outputs, built.output_stride, built.pooled) == ("small_cnn", 4, 8, True)
 
 
 def test_without_a_number_of_outputs_is_refused() -> None:
     with pytest.raises(ConfigError, match="small_cnn: expected the number of outputs"):
-        MODELS.get("small_cnn")("small_cnn", num_outputs=None, output_stride=32, head="pooled")
+        MODELS.get("small_cnn")("small_cnn", num_outputs=None, output_stride=8, head="pooled")
 
 
 @pytest.mark.parametrize(("size", "grid"), [((128, 128), (16, 16)), ((65, 97), (9, 13)), ((8, 8), (1, 1))])

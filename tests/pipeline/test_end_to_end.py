@@ -137,6 +137,7 @@ def test_mask_that_does_not_fit_is_a_failure_of_its_image(trained: Path, voc: Pa
     assert main(["evaluate", "--quiet", *QUICK, f"data.root={root}", f"output={run}"]) == 4
     assert "val_0001.png" in capsys.readouterr().out
     assert json.loads((run / "manifest.json").read_text())["stages"]["evaluate"]["counts"]["scored"] == 23
+    assert main(["report", "--quiet", *QUICK, f"data.root={root}", f"output={run}", "report.overlays=24"]) == 0
 
 
 def test_power_background_and_foreign_maps_are_scored(trained: Path, voc: Path, tmp_path: Path) -> None:
@@ -163,6 +164,67 @@ def test_bare_images_are_labelled_by_a_classifier_trained_elsewhere(trained: Pat
     exported = json.loads((tmp_path / "run" / "export" / "coco" / "annotations" / "instances.json").read_text())
     assert {category["name"] for category in exported["categories"]} == {"fish", "kite", "leaf"}
     assert exported["annotations"]
+
+
+def test_stage_alone_refuses_results_of_other_settings(trained: Path, voc: Path, tmp_path: Path, capsys) -> None:
+    """No table may mix the results of two settings, and no manifest may claim settings that nothing was made with."""
+    run = shutil.copytree(trained, tmp_path / "run")
+    arguments = ["--quiet", *QUICK, f"data.root={voc}", f"output={run}"]
+    manifest = (run / "manifest.json").read_bytes()
+    assert main(["boxes", *arguments, "cam.preset=aligned"]) == 2
+    assert "cam.preset" in capsys.readouterr().err
+    assert (run / "manifest.json").read_bytes() == manifest
+    changed = [*arguments, "seeds.foreground=0.9", "seeds.background=0.8"]
+    assert main(["seeds", *changed]) == 0
+    assert main(["evaluate", *changed]) == 2
+    assert "refine" in capsys.readouterr().err
+    assert main(["refine", *changed]) == 0
+    assert main(["evaluate", *changed]) == 0
+    assert scores_of(run)["seeds mIoU"] != scores_of(trained)["seeds mIoU"]
+
+
+def test_typo_deletes_nothing(trained: Path, voc: Path, tmp_path: Path, capsys) -> None:
+    run = shutil.copytree(trained, tmp_path / "run")
+    before = bytes_of(run)
+    arguments = ["run", "--quiet", *QUICK, f"data.root={voc}", f"output={run}"]
+    assert main([*arguments, "model.checkpoint=bst.safetensors"]) == 2
+    assert main([*arguments, "cam.method=grad_cam", "cam.layer=net.nolayer"]) == 2
+    assert "net.nolayer" in capsys.readouterr().err
+    assert {name: content for name, content in bytes_of(run).items() if name != "manifest.json"} == {
+        name: content for name, content in before.items() if name != "manifest.json"
+    }
+
+
+def test_failed_first_attempt_can_be_mended(voc: Path, tmp_path: Path) -> None:
+    arguments = ["train", "--quiet", *QUICK, f"data.root={voc}", f"output={tmp_path / 'run'}"]
+    assert main([*arguments, "model.weights=nowhere.pth"]) == 2
+    assert main([*arguments, "model.weights=null"]) == 0
+
+
+@pytest.mark.parametrize("lost", ["train/best.safetensors", "scores/scores.json", "export/coco"])
+def test_lost_results_are_made_again(lost: str, trained: Path, voc: Path, tmp_path: Path) -> None:
+    run = shutil.copytree(trained, tmp_path / "run")
+    path = run / lost
+    shutil.rmtree(path) if path.is_dir() else path.unlink()
+    assert main(["run", "--quiet", *QUICK, f"data.root={voc}", f"output={run}"]) == 0
+    assert bytes_of(run) == bytes_of(trained)
+
+
+def test_images_without_box_annotations_are_not_counted_as_empty(trained: Path, voc: Path, tmp_path: Path) -> None:
+    root = shutil.copytree(voc, tmp_path / "data")
+    for path in sorted((root / "Annotations").iterdir())[::2]:
+        path.unlink()
+    checkpoint = f"model.checkpoint={trained / 'train' / 'best.safetensors'}"
+    assert main(["run", "--quiet", *QUICK, f"data.root={root}", f"output={tmp_path / 'run'}", checkpoint]) == 0
+    rows = json.loads((tmp_path / "run" / "scores" / "scores.json").read_text())
+    assert {row["name"]: row["counts"] for row in rows}["box AP"]["images"] == 12
+
+
+def test_one_label_for_all_images_is_refused(voc: Path, tmp_path: Path, capsys) -> None:
+    shutil.copytree(voc / "JPEGImages", tmp_path / "data" / "crack")
+    arguments = ["run", "--quiet", *QUICK, f"data.root={tmp_path / 'data'}", f"output={tmp_path / 'run'}"]
+    assert main(arguments) == 3
+    assert "different labels" in capsys.readouterr().err
 
 
 def bytes_of(run: Path) -> dict[str, bytes]:

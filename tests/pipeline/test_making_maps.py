@@ -31,7 +31,7 @@ def context(tmp_path: Path) -> Context:
 
 
 def ready(context: Context) -> ReadyClassifier:
-    model, _ = build_classifier("small_cnn", num_outputs=3)
+    model, _ = build_classifier("small_cnn", num_outputs=3, output_stride=8)
     return ReadyClassifier(model, identity_groups(context.classes), "multi")
 
 

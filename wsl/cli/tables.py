@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import sys
 from collections.abc import Sequence
 from typing import Any
 
@@ -11,10 +13,18 @@ from rich.table import Table
 from wsl.evaluate.result import Score
 
 
+class _Output(Console):
+    """Standard output whose reader may go away (`wsl check DATA | head`): that is not an error."""
+
+    def on_broken_pipe(self) -> None:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        raise SystemExit(0)
+
+
 def console() -> Console:
     """Standard output. Off a terminal lines are never cut: 200 columns, no colours."""
-    out = Console()
-    return out if out.is_terminal else Console(width=200)
+    out = _Output()
+    return out if out.is_terminal else _Output(width=200)
 
 
 def print_scores(scores: Sequence[Score]) -> None:

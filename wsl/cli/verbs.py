@@ -5,11 +5,15 @@ from __future__ import annotations
 import argparse
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from wsl.cli.progress import choose_progress
 from wsl.cli.tables import console, print_scores
 from wsl.config import Config, load_config
 from wsl.errors import ConfigError
+
+if TYPE_CHECKING:
+    from wsl.pipeline.run_folder import RunFolder
 
 DONE, SOME_FAILED = 0, 4
 SHOWN_FAILURES = 10
@@ -17,25 +21,28 @@ SHOWN_FAILURES = 10
 
 def run_stages(options: argparse.Namespace) -> int:
     """`run`, and each stage alone."""
-    return _run(options, load_config(options.config, options.overrides))
+    from wsl.pipeline.run_folder import RunFolder
+
+    config = load_config(options.config, options.overrides)
+    return _run(options, config, RunFolder(Path(config.output)))
 
 
 def demo(options: argparse.Namespace) -> int:
     """Draws a data set into the run folder and runs every stage on it."""
     from wsl.pipeline.demo import draw_demo_data
+    from wsl.pipeline.run_folder import RunFolder
 
     config = load_config("demo", options.overrides)
     options.overwrite, options.verb = False, "run"
-    draw_demo_data(config)
-    return _run(options, config)
+    run = RunFolder(Path(config.output))
+    draw_demo_data(config, run)
+    return _run(options, config, run)
 
 
-def _run(options: argparse.Namespace, config: Config) -> int:
+def _run(options: argparse.Namespace, config: Config, run: RunFolder) -> int:
     from wsl.pipeline.context import Context
     from wsl.pipeline.run import run_all, run_one
-    from wsl.pipeline.run_folder import RunFolder
 
-    run = RunFolder(Path(config.output))
     context = Context(config, run, choose_progress(options.quiet), options.overwrite)
     results = run_all(context) if options.verb == "run" else run_one(context, options.verb)
     return _tell(run.path, results)
@@ -126,16 +133,14 @@ def check(options: argparse.Namespace) -> int:
 
 def show_config(options: argparse.Namespace) -> int:
     """Prints the settings of a configuration as YAML, or the list of presets."""
-    from wsl.config import as_yaml, preset_folders
+    from wsl.config import preset_folders, show_yaml
 
     out = console()
     if options.list:
         names = sorted({path.stem for folder in preset_folders() for path in folder.glob("*.yaml")})
         out.print("\n".join(names), highlight=False)
     else:
-        out.print(
-            as_yaml(load_config(options.config, options.overrides)), highlight=False, markup=False, soft_wrap=True
-        )
+        out.print(show_yaml(options.config, options.overrides), highlight=False, markup=False, soft_wrap=True)
     return DONE
 
 

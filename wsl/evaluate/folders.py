@@ -75,7 +75,18 @@ def evaluate_label_map_folders(
         confusion, names = Confusion(len(masks.classes), predicted_ignore), masks.classes
         for image_id, table in tables:
             confusion.update_pairs(table, 1, image_id)
+    _refuse_binary(confusion, ground_truth)
     return _with_counts(segmentation_scores(confusion, names, absent), pairing)
+
+
+def _refuse_binary(confusion: Confusion, ground_truth: Path | Dataset) -> None:
+    """0/255 masks read as label maps would score the background only: 255 means "do not score"."""
+    if confusion.dropped and not confusion.matrix[1:].sum():
+        name = ground_truth if isinstance(ground_truth, Path) else ground_truth.root
+        raise DataError(
+            f"{name}: expected label maps (pixel values are class ids), but found only 0 and 255, which means 'do not "
+            "score'. 0/255 masks belong into masks/<class>/ of a folder data set; give that data set instead."
+        )
 
 
 def evaluate_score_map_folder(

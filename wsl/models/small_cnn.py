@@ -69,7 +69,9 @@ class SmallCNN(Classifier):
 
 @MODELS.register("small_cnn")
 def build_small_cnn(name: str, *, num_outputs: int | None, output_stride: int, head: str) -> SmallCNN:
-    """SmallCNN for `num_outputs` classes. Its stride is 8 and it has no ImageNet head; 32 means "the model's own"."""
+    """SmallCNN for `num_outputs` classes; ConfigError for any stride but its own 8, and without `num_outputs`."""
+    if output_stride != 8:
+        raise ConfigError(f"model {name}: expected model.output_stride=8, its only one, but got {output_stride}.")
     if num_outputs is None:
         raise ConfigError(f"model {name}: expected the number of outputs, because there is no ImageNet head for it.")
     return SmallCNN(num_outputs)

@@ -28,7 +28,7 @@ def find_published(name: str, weights: str) -> Any:
 
     if name not in list_models():
         raise ModelError(
-            f"{name} has no published weights, but got '{weights}'; give model.weights=FILE or leave it out."
+            f"{name} has no published weights, but got '{weights}'; give a file, or model.weights=null for random ones."
         )
     entries = get_model_weights(name)
     if weights == "imagenet":

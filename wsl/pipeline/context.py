@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import logging
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
+from typing import Any
 
 from wsl.config import Config, DataConfig
 from wsl.data.reader import Dataset, guess_format, open_dataset
@@ -13,6 +15,8 @@ from wsl.models.checkpoint import load_checkpoint
 from wsl.pipeline.run_folder import Failure, RunFolder
 from wsl.progress import Progress, Silent
 from wsl.types import ClassSet, Sample
+
+log = logging.getLogger("wsl")
 
 
 @dataclass
@@ -23,6 +27,7 @@ class Context:
     run: RunFolder
     progress: Progress = field(default_factory=Silent)
     overwrite: bool = False
+    stage_settings: dict[str, dict[str, Any]] = field(default_factory=dict)
 
     @cached_property
     def data(self) -> Dataset:
@@ -49,6 +54,10 @@ class Context:
         """Images that choose the best epoch by their image-level labels; none when the split does not exist."""
         name = self.config.data.val_split
         if name in ("none", self.config.data.train_split) or self.config.data.train_split == "all":
+            return ()
+        declared = self.train_data.split_counts
+        if declared and name not in declared:
+            log.warning("No split '%s' (data.val_split): the last epoch is kept, not the best.", name)
             return ()
         return self._open(name).samples
 

@@ -9,10 +9,11 @@ import logging
 import os
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
+from concurrent.futures.process import BrokenProcessPool
 from multiprocessing import get_context
 from pathlib import Path
 
-from wsl.errors import WslError
+from wsl.errors import ConfigError, WslError
 from wsl.pipeline.run_folder import Failure
 from wsl.progress import Progress
 from wsl.types import Sample
@@ -44,8 +45,14 @@ def _outcomes(samples: Sequence[Sample], work: Work, workers: int) -> Iterator[F
             yield try_image(work, sample)
         return
     # Fresh processes, not forks: a fork of a process that has used torch's threads may hang.
-    with ProcessPoolExecutor(workers, mp_context=get_context("spawn"), initializer=_one_thread) as pool:
-        yield from _windowed(pool, samples, work, window=4 * workers)
+    try:
+        with ProcessPoolExecutor(workers, mp_context=get_context("spawn"), initializer=_one_thread) as pool:
+            yield from _windowed(pool, samples, work, window=4 * workers)
+    except BrokenProcessPool:
+        raise ConfigError(
+            f"workers={workers}: a worker process was ended from outside, most likely for lack of memory; what is done "
+            "is kept: run again with workers=1."
+        ) from None
 
 
 def _windowed(

@@ -5,12 +5,13 @@ from __future__ import annotations
 from wsl.data.ground_truth import read_ground_truth
 from wsl.data.images import read_image
 from wsl.data.label_maps import read_label_map
+from wsl.errors import DataError
 from wsl.pipeline.context import Context
 from wsl.pipeline.scoring import finished
 from wsl.pipeline.work import StageFiles, read_boxes
 from wsl.report.overlay import write_png
 from wsl.report.overlays import draw_sample_panel
-from wsl.types import Image, Sample
+from wsl.types import Image, LabelMap, Sample
 
 
 def draw_overlays(context: Context, files: StageFiles) -> int:
@@ -38,6 +39,14 @@ def draw_sample(context: Context, files: StageFiles, sample: Sample) -> Image:
         read_boxes(files.boxes(sample.image_id)),
         read_label_map(files.seeds(sample.image_id)),
         read_label_map(files.refined(sample.image_id)),
-        read_ground_truth(sample, maps.size, len(context.classes)),
+        _truth_or_none(context, sample, maps.size),
         context.classes,
     )
+
+
+def _truth_or_none(context: Context, sample: Sample, size: tuple[int, int]) -> LabelMap | None:
+    """A mask that does not fit is told by the evaluate stage; the picture goes without it."""
+    try:
+        return read_ground_truth(sample, size, len(context.classes))
+    except DataError:
+        return None

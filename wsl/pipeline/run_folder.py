@@ -19,6 +19,7 @@ from wsl.types import Sample
 from wsl.version import __version__
 
 FORMAT = 1
+DRAWN, DRAWN_MARK = "drawn", "drawing.json"  # where `wsl demo` keeps its images, and the sign that they are its own
 PACKAGES = ("torch", "torchvision", "numpy", "opencv-python-headless", "pillow", "pydensecrf2")
 log = logging.getLogger("wsl")
 
@@ -37,6 +38,7 @@ class RunFolder:
     def __init__(self, path: Path) -> None:
         self.path = path
         self._make()
+        self._refuse_foreign()  # before anything in the folder is touched
         self._lock = _lock(path / ".lock")
         remove_leftovers(path)
         self.manifest: dict[str, Any] = self._read_manifest()
@@ -47,14 +49,18 @@ class RunFolder:
         except OSError as error:
             raise ConfigError(f"output={self.path}: cannot make this folder ({error.strerror}).") from None
 
+    def _refuse_foreign(self) -> None:
+        if (self.path / "manifest.json").exists() or (self.path / DRAWN / DRAWN_MARK).exists():
+            return
+        lock = self.path / ".lock"
+        own = lock.exists() and not lock.stat().st_size
+        others = [entry.name for entry in self.path.iterdir() if not (own and entry == lock)]
+        if others:
+            raise ConfigError(f"output={self.path}: the folder holds other files ({others[0]}, ...); choose another.")
+
     def _read_manifest(self) -> dict[str, Any]:
         path = self.path / "manifest.json"
         if not path.exists():
-            others = [entry.name for entry in self.path.iterdir() if entry.name not in (".lock", "data", "log.txt")]
-            if others:
-                raise ConfigError(
-                    f"output={self.path}: the folder holds other files ({others[0]}, ...); choose another."
-                )
             return {"format": FORMAT, "stages": {}}
         manifest = read_json(path)
         if not isinstance(manifest, dict) or manifest.get("format") != FORMAT:
@@ -149,7 +155,7 @@ def _lock(path: Path) -> Any:
         import fcntl
     except ImportError:  # Windows has no fcntl; there two runs in one folder are the user's to avoid.
         return None
-    stream = path.open("w")
+    stream = path.open("a")
     try:
         fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except OSError:

@@ -25,6 +25,8 @@ from wsl.pipeline.work import StageFiles, read_boxes
 from wsl.train.metrics import compute_accuracy, compute_mean_average_precision
 from wsl.types import BACKGROUND, IGNORE, Box, ClassSet, Instance, LabelMap, Sample, ScoreMaps
 
+ACCURACY = "arg max over the classes; background where the softmax leaves more, or no sigmoid reaches 0.5"
+
 
 class Scorer(Protocol):
     """Takes images, gives scores."""
@@ -86,7 +88,9 @@ class BoxScorer:
         self.from_maps, self.corloc, self.accuracy = MaxBoxAcc(), CorLoc(), BoxAccuracy()
 
     def update(self, sample: Sample, maps: ScoreMaps, files: StageFiles) -> None:
-        truth = [instance.box for instance in sample.instances or () if not instance.crowd]
+        if sample.instances is None:  # not annotated, which is not the same as without objects
+            return
+        truth = [instance.box for instance in sample.instances if not instance.crowd]
         predicted = read_boxes(files.boxes(sample.image_id))
         self.corloc.update(predicted, truth)
         self.accuracy.update(predicted, truth)
@@ -117,9 +121,11 @@ class DetectionScorer:
         self.masks: dict[str, list[dict[str, Any]]] = {}
 
     def update(self, sample: Sample, maps: ScoreMaps, files: StageFiles) -> None:
-        self.truth.append((sample.image_id, maps.size, sample.instances or ()))
+        if sample.instances is None:
+            return
+        self.truth.append((sample.image_id, maps.size, sample.instances))
         self.boxes[sample.image_id] = boxes = read_boxes(files.boxes(sample.image_id))
-        if self._has_masks(sample.instances or ()):
+        if self._has_masks(sample.instances):
             label_map = read_label_map(files.refined(sample.image_id))
             record = ExportRecord(sample.image_id, sample.image_id, maps.size, label_map, tuple(boxes))
             self.masks[sample.image_id] = list(iterate_annotations(record))
@@ -160,7 +166,7 @@ class ImageLabelScorer:
         probabilities = np.stack(self.rows)
         counts = {"images": len(self.rows), "classes": len(self.known)}
         if self.single_label:
-            return [Score("image accuracy", self._accuracy(probabilities), "arg max of the outputs", counts=counts)]
+            return [Score("image accuracy", self._accuracy(probabilities), ACCURACY, counts=counts)]
         targets = np.array([[class_id in labels for class_id in self.known] for labels in self.labels])
         value, per_class = compute_mean_average_precision(probabilities, targets)
         pairs = zip(self.known, per_class, strict=True)
@@ -176,11 +182,14 @@ class ImageLabelScorer:
         ]
 
     def _accuracy(self, probabilities: np.ndarray[Any, Any]) -> float:
-        """What is left of a softmax is the background's output; its column comes last."""
-        rest = 1 - probabilities.sum(1, keepdims=True)
-        outputs = np.hstack([probabilities, rest])
-        truth = [self.known.index(labels[0]) if labels else len(self.known) for labels in self.labels]
-        return compute_accuracy(outputs, np.array(truth))
+        """Background is a column of its own where some image has no object; a class without output is always wrong."""
+        if any(labels == () for labels in self.labels):
+            rest = 1 - probabilities.sum(1, keepdims=True)
+            softmax = bool((rest >= -1e-4).all())
+            probabilities = np.hstack([probabilities, rest if softmax else np.full_like(rest, 0.5)])
+        columns = {class_id: column for column, class_id in enumerate(self.known)}
+        truth = [columns.get(labels[0], -1) if labels else len(self.known) for labels in self.labels]
+        return compute_accuracy(probabilities, np.array(truth))
 
 
 def rename(score: Score, name: str) -> Score:

@@ -10,7 +10,8 @@ from pathlib import Path
 from typing import Any
 
 from wsl.config import as_dict
-from wsl.pipeline.classifiers import identity_of, load_ready_classifier, needs_training
+from wsl.errors import ModelError, suggest
+from wsl.pipeline.classifiers import ReadyClassifier, identity_of, load_ready_classifier, needs_training
 from wsl.pipeline.context import Context
 from wsl.pipeline.device import select_device
 from wsl.pipeline.images import do_images, missing
@@ -37,6 +38,7 @@ class Stage:
     """A stage's name, the stages it reads from, the settings that change its result, and how it is done.
 
     `suffix` names the per-image files of the stages that can be resumed image by image; None for the others.
+    `check` raises what would stop the stage; `products` are files besides those per image that it must leave.
     """
 
     name: str
@@ -45,6 +47,8 @@ class Stage:
     do: Callable[[Context], Outcome]
     folder: str
     suffix: str | None = None
+    check: Callable[[Context], None] = lambda context: None
+    products: Callable[[Context], tuple[str, ...]] = lambda context: ()
 
 
 def train(context: Context) -> Outcome:
@@ -60,9 +64,23 @@ def cams(context: Context) -> Outcome:
     """Images -> cams/<image id>.npz."""
     from wsl.pipeline.making_maps import make_maps
 
-    ready = load_ready_classifier(context.config.model, context.classes, context.run.path / BEST)
+    ready = check_cams(context)
     failures = make_maps(context, ready, select_device(context.config.device))
     return Outcome(_image_counts(context, "cams", ".npz"), failures + context.data_failures())
+
+
+def check_cams(context: Context) -> ReadyClassifier:
+    """The classifier; raises what would stop the stage: no such file, classes, groups or layer."""
+    ready = load_ready_classifier(context.config.model, context.classes, context.run.path / BEST)
+    layer = context.config.cam.layer
+    if layer is not None and layer not in dict(ready.model.named_modules()):
+        known = [name for name, _ in ready.model.named_modules()]
+        raise ModelError(f"cam.layer: {ready.model.name} has no layer '{layer}'.{suggest(layer, known)}")
+    return ready
+
+
+def _check_cams_only(context: Context) -> None:
+    check_cams(context)
 
 
 def boxes(context: Context) -> Outcome:
@@ -160,16 +178,25 @@ def _section_and_inputs(name: str, context: Context) -> dict[str, Any]:
     return _section(name, context) | {"inputs": hash_inputs(context.samples, truth=True), "done": states}
 
 
+def _score_files(context: Context) -> tuple[str, ...]:
+    return ("scores/scores.json", "scores/scores.csv")
+
+
+def _export_files(context: Context) -> tuple[str, ...]:
+    return tuple(f"export/{name}" for name in context.config.export.formats)
+
+
+ALL = ("boxes", "refine")
 STAGES: dict[str, Stage] = {
     stage.name: stage
     for stage in (
-        Stage("train", (), _train_dependencies, train, "train"),
-        Stage("cams", ("train",), _cam_dependencies, cams, "cams", ".npz"),
+        Stage("train", (), _train_dependencies, train, "train", products=lambda context: (str(BEST),)),
+        Stage("cams", ("train",), _cam_dependencies, cams, "cams", ".npz", check=_check_cams_only),
         Stage("boxes", ("cams",), partial(_section, "boxes"), boxes, "boxes", ".json"),
         Stage("seeds", ("cams",), partial(_section, "seeds"), seeds, "seeds", ".png"),
         Stage("refine", ("seeds",), partial(_section, "refine"), refine, "refined", ".png"),
-        Stage("evaluate", ("boxes", "refine"), partial(_section_and_inputs, "evaluate"), evaluate, "scores"),
-        Stage("export", ("boxes", "refine"), partial(_section_and_inputs, "export"), export, "export"),
-        Stage("report", ("boxes", "refine"), partial(_section_and_inputs, "report"), report, "overlays"),
+        Stage("evaluate", ALL, partial(_section_and_inputs, "evaluate"), evaluate, "scores", products=_score_files),
+        Stage("export", ALL, partial(_section_and_inputs, "export"), export, "export", products=_export_files),
+        Stage("report", ALL, partial(_section_and_inputs, "report"), report, "overlays"),
     )
 }

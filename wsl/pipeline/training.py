@@ -8,6 +8,7 @@ from dataclasses import asdict
 import numpy as np
 import torch
 
+from wsl.config import Config
 from wsl.data.images import read_image
 from wsl.data.reader import Dataset
 from wsl.errors import ConfigError, DataError, suggest
@@ -28,7 +29,11 @@ MEASURED_IMAGES = 64
 def train_run(context: Context) -> TrainResult:
     """Trains in the run folder's train/; goes on where an interrupted training stopped."""
     data = context.train_data
-    settings = train_settings(context, data)
+    label_mode = context.config.train.label_mode
+    if label_mode == "auto":
+        label_mode = "single" if data.single_label else "multi"
+    settings = train_settings(context.config, label_mode)
+    _refuse_one_label(data)
     # With one label per image, images without an object need an output of their own.
     background_output = settings.label_mode == "single" and any(sample.class_ids == () for sample in data.samples)
     device = select_device(context.config.device)
@@ -49,14 +54,22 @@ def train_run(context: Context) -> TrainResult:
     )
 
 
-def train_settings(context: Context, data: Dataset) -> TrainSettings:
-    """The settings of training, `label_mode: auto` decided by the data set."""
-    values = asdict(context.config.train)
-    if values["label_mode"] == "auto":
-        values["label_mode"] = "single" if data.single_label else "multi"
-    values["augment"] = tuple(values["augment"])
+def train_settings(config: Config, label_mode: str) -> TrainSettings:
+    """The settings of training; ConfigError naming the key for values that make no sense."""
+    values = asdict(config.train) | {"label_mode": label_mode, "augment": tuple(config.train.augment)}
     del values["freeze"]  # done here, before training begins
-    return TrainSettings(**values, workers=context.config.workers, seed=context.config.seed)
+    return TrainSettings(**values, workers=config.workers, seed=config.seed)
+
+
+def _refuse_one_label(data: Dataset) -> None:
+    """A classifier that has seen one answer only would be right by knowing nothing, and its maps would mean nothing."""
+    labels = {sample.class_ids for sample in data.samples if sample.class_ids is not None}
+    if len(labels) < 2:
+        found = f"the same for all {len(data.samples)} training images" if labels else "none"
+        raise DataError(
+            f"{data.root}: expected training images with different labels, but they are {found}: "
+            "add images of another class, or without any object."
+        )
 
 
 def freeze_parameters(model: Classifier, prefixes: list[str]) -> None:
