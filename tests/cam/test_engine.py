@@ -17,6 +17,7 @@ from wsl.cam.inputs import input_size, stack_images
 from wsl.cam.method import METHODS
 from wsl.cam.preset import PRESETS, Preset
 from wsl.cam.pyramid import MapPyramid
+from wsl.data.resizing import scale_image
 from wsl.errors import ConfigError, ModelError
 
 GROUPS = {1: (0,), 2: (1, 4), 3: (2, 3, 5)}
@@ -195,7 +196,7 @@ def test_probabilities_come_from_the_trained_view_when_it_is_known() -> None:
     options = CamOptions(scales=(2.0,), predict_side=48, label_mode="single")
     images = draw(1)
     pyramid = run(network, [(1,)], options, images)[0]
-    batch = stack_images(images, (48, 48), network.mean, network.std)
+    batch = stack_images([scale_image(images[0], (48, 48))], (48, 48), network.mean, network.std)
     with torch.no_grad():
         logits = torch.stack([network(batch)[0], network(batch.flip(3))[0]]).mean(0)
     expected = [logits.softmax(0)[list(outputs)].sum().item() for outputs in GROUPS.values()]

@@ -5,7 +5,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from wsl.train.augment import CROP_AREA, augment_image, centre_image, change_colours, find_crop, scale_image
+from wsl.data.resizing import scale_image
+from wsl.train.augment import CROP_AREA, augment_image, centre_image, change_colours, find_crop
 from wsl.train.settings import AUGMENTATIONS
 from wsl.types import Image
 

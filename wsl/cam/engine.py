@@ -20,6 +20,7 @@ from wsl.cam.inputs import input_size, stack_images
 from wsl.cam.method import METHODS, RawMaps
 from wsl.cam.preset import PRESETS, Preset
 from wsl.cam.pyramid import MapPyramid
+from wsl.data.resizing import scale_image
 from wsl.errors import ConfigError, ModelError
 from wsl.models.classifier import Classifier
 from wsl.types import Image
@@ -131,6 +132,8 @@ def _run_scale(
 def _predict(classifier: Classifier, images: Sequence[Image], options: CamOptions, device: torch.device) -> Tensor:
     """Logits (B or 2B, O) of the images stretched to the square that the classifier was trained on."""
     side = options.predict_side or 0
+    # resampled as in training, not as for the maps
+    images = [scale_image(image, (side, side)) for image in images]
     with _precision(options, device):
         logits: Tensor = classifier(_network_input(classifier, images, (side, side), options, device))
     return logits

@@ -8,6 +8,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from wsl.data.resizing import scale_image
 from wsl.types import Image
 
 CROP_AREA = (0.5, 1.0)  # part of the frame that a random crop keeps; small objects must survive it
@@ -79,16 +80,3 @@ def change_colours(image: Image, generator: np.random.Generator) -> Image:
     offset = np.full((3, 1), (1 - contrast) * mean)
     changed: NDArray[np.uint8] = cv2.transform(image, np.hstack([mix, offset]))
     return changed
-
-
-def scale_image(image: Image, size: tuple[int, int]) -> Image:
-    """Resamples uint8 (h, w, 3) to `size` (height, width): pixel areas when shrinking, bilinear otherwise."""
-    if image.shape[:2] == size:
-        return image
-    shrinks = size[0] <= image.shape[0] and size[1] <= image.shape[1]
-    scaled: NDArray[np.uint8] = cv2.resize(
-        np.ascontiguousarray(image),
-        (size[1], size[0]),
-        interpolation=cv2.INTER_AREA if shrinks else cv2.INTER_LINEAR,
-    )
-    return scaled

@@ -12,8 +12,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from wsl.data.images import read_image
+from wsl.data.resizing import scale_image
 from wsl.errors import DataError
-from wsl.train.augment import scale_image
 from wsl.types import Image, Sample
 
 KEEP_BYTES = 1 << 30
