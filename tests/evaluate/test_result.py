@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from wsl.errors import DataError
-from wsl.evaluate.result import Score, compute_mean, format_table_rows, read_scores, write_scores
+from wsl.evaluate.result import Score, compute_mean, read_scores, write_scores
 
 SCORES = [
     Score(
@@ -48,16 +48,6 @@ def test_table_has_a_row_per_score_and_class(tmp_path: Path) -> None:
     ]
     assert rows[0]["threshold"] == "0.3"
     assert rows[0]["provenance"] == "oracle"
-
-
-def test_terminal_rows() -> None:
-    assert format_table_rows(SCORES) == [
-        ("mIoU", "", "0.500", "0.3 (oracle)", "absent classes: skip"),
-        ("  iou", "background", "0.750", "", ""),
-        ("  iou", "a, b", "-", "", ""),
-        ("coverage", "", "-", "", ""),
-    ]
-    assert len(format_table_rows(SCORES, per_class=False)) == 2
 
 
 def test_mean_leaves_out_the_undefined() -> None:

@@ -16,7 +16,6 @@ from wsl.files import read_json, write_bytes
 from wsl.types import ClassSet
 
 PROVENANCES = ("fixed", "val", "label_free", "oracle")
-TABLE_HEADER = ("score", "class", "value", "threshold", "conventions")
 JSON_NAME = "scores.json"
 CSV_NAME = "scores.csv"
 
@@ -85,27 +84,6 @@ def read_scores(folder: Path) -> list[Score]:
         return [Score(**row) for row in content]
     except TypeError as error:
         raise DataError(f"{path}: a score is incomplete ({error}).") from None
-
-
-def format_table_rows(scores: Sequence[Score], per_class: bool = True) -> list[tuple[str, ...]]:
-    """Rows of text under TABLE_HEADER: one per score, then one per class and measure of it when `per_class`."""
-    rows: list[tuple[str, ...]] = []
-    for score in scores:
-        rows.append((score.name, "", _show(score.value), _show_threshold(score.threshold), _show_conventions(score)))
-        for name, measures in score.per_class.items() if per_class else ():
-            rows += [(f"  {measure}", name, _show(value), "", "") for measure, value in measures.items()]
-    return rows
-
-
-def _show(value: float | None) -> str:
-    return "-" if value is None else f"{value:.3f}"
-
-
-def _show_threshold(threshold: dict[str, Any] | None) -> str:
-    if threshold is None:
-        return ""
-    value = threshold.get("value")
-    return threshold["provenance"] if value is None else f"{value:g} ({threshold['provenance']})"
 
 
 def _show_conventions(score: Score) -> str:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -22,8 +21,6 @@ from wsl.pipeline.context import Context
 from wsl.pipeline.images import failure_of
 from wsl.pipeline.run_folder import Failure
 from wsl.types import Image, Sample
-
-log = logging.getLogger("wsl")
 
 
 def cam_options(cam: CamConfig, label_mode: str, predict_side: int | None = None) -> CamOptions:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import logging
 import platform
 import shutil
 from collections.abc import Iterable
@@ -21,7 +20,6 @@ from wsl.version import __version__
 FORMAT = 1
 DRAWN, DRAWN_MARK = "drawn", "drawing.json"  # where `wsl demo` keeps its images, and the sign that they are its own
 PACKAGES = ("torch", "torchvision", "numpy", "opencv-python-headless", "pillow", "pydensecrf2")
-log = logging.getLogger("wsl")
 
 
 @dataclass(frozen=True)

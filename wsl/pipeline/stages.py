@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from functools import partial
@@ -19,8 +18,6 @@ from wsl.pipeline.run_folder import Failure, hash_inputs
 from wsl.pipeline.work import BoxesWork, RefineWork, SeedsWork, StageFiles
 from wsl.refine.refiner import build_refiner
 from wsl.types import Sample
-
-log = logging.getLogger("wsl")
 
 BEST = Path("train") / "best.safetensors"
 
@@ -47,7 +44,7 @@ class Stage:
     do: Callable[[Context], Outcome]
     folder: str
     suffix: str | None = None
-    check: Callable[[Context], None] = lambda context: None
+    check: Callable[[Context], object] = lambda context: None
     products: Callable[[Context], tuple[str, ...]] = lambda context: ()
 
 
@@ -77,10 +74,6 @@ def check_cams(context: Context) -> ReadyClassifier:
         known = [name for name, _ in ready.model.named_modules()]
         raise ModelError(f"cam.layer: {ready.model.name} has no layer '{layer}'.{suggest(layer, known)}")
     return ready
-
-
-def _check_cams_only(context: Context) -> None:
-    check_cams(context)
 
 
 def boxes(context: Context) -> Outcome:
@@ -186,17 +179,17 @@ def _export_files(context: Context) -> tuple[str, ...]:
     return tuple(f"export/{name}" for name in context.config.export.formats)
 
 
-ALL = ("boxes", "refine")
+LAST = ("boxes", "refine")  # through them, every stage that makes something of an image
 STAGES: dict[str, Stage] = {
     stage.name: stage
     for stage in (
         Stage("train", (), _train_dependencies, train, "train", products=lambda context: (str(BEST),)),
-        Stage("cams", ("train",), _cam_dependencies, cams, "cams", ".npz", check=_check_cams_only),
+        Stage("cams", ("train",), _cam_dependencies, cams, "cams", ".npz", check=check_cams),
         Stage("boxes", ("cams",), partial(_section, "boxes"), boxes, "boxes", ".json"),
         Stage("seeds", ("cams",), partial(_section, "seeds"), seeds, "seeds", ".png"),
         Stage("refine", ("seeds",), partial(_section, "refine"), refine, "refined", ".png"),
-        Stage("evaluate", ALL, partial(_section_and_inputs, "evaluate"), evaluate, "scores", products=_score_files),
-        Stage("export", ALL, partial(_section_and_inputs, "export"), export, "export", products=_export_files),
-        Stage("report", ALL, partial(_section_and_inputs, "report"), report, "overlays"),
+        Stage("evaluate", LAST, partial(_section_and_inputs, "evaluate"), evaluate, "scores", products=_score_files),
+        Stage("export", LAST, partial(_section_and_inputs, "export"), export, "export", products=_export_files),
+        Stage("report", LAST, partial(_section_and_inputs, "report"), report, "overlays"),
     )
 }
