@@ -3,11 +3,15 @@
 Each image has a textured ground, clutter of no class (strokes and blobs in the objects' colours) and zero to
 `max_objects` objects whose class shows in outline and surface pattern, not in colour. The same arguments give the same
 bytes.
+
+With `planted`, a class shows also in its ground: a cue beside the object, as railways are beside trains. A classifier
+may then be right for the wrong reason, which is what an audit has to find out.
 """
 
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass
 from io import BytesIO
 from pathlib import Path
@@ -19,7 +23,7 @@ from numpy.typing import NDArray
 from PIL import Image as PillowImage
 
 from wsl.data.label_maps import write_label_map
-from wsl.data.synthetic_objects import KINDS, TEXTURES, Colour, Plane, Rng, draw_colour, smooth_noise
+from wsl.data.synthetic_objects import GROUNDS, KINDS, Colour, Plane, Rng, Texture, draw_colour, smooth_noise
 from wsl.errors import ConfigError, suggest
 from wsl.files import write_bytes
 from wsl.types import Box, ClassSet, Image, LabelMap
@@ -51,14 +55,20 @@ def draw_dataset(
     classes: tuple[str, ...] = DRAWN_CLASSES,
     seed: int,
     max_objects: int = 3,
+    planted: Mapping[str, str] | None = None,
 ) -> None:
     """Draws `train` + `val` square images of `image_size` pixels into `root`, in VOC layout.
 
     Files: JPEGImages/*.jpg, SegmentationClass/*.png, Annotations/*.xml, classes.txt and, last of all,
     ImageSets/{Main,Segmentation}/{train,val}.txt: a drawing that was interrupted has no splits, so it is never taken
     for a whole one. Image i of a split depends on (seed, split, i) alone. A drawing that is there already is replaced.
+
+    planted: class name -> ground texture (one of `GROUNDS`) of every image with that class and of no other image;
+    classes with different grounds are then never in one image.
     """
     _check_options(train, val, image_size, classes, max_objects)
+    planted = dict(planted or {})
+    _check_planted(planted, classes)
     lists = [root / "ImageSets" / kind / f"{split}.txt" for kind in ("Main", "Segmentation") for split in _SPLITS]
     for path in lists:
         path.unlink(missing_ok=True)
@@ -70,21 +80,23 @@ def draw_dataset(
     for number, split in enumerate(_SPLITS):
         for i, name in enumerate(names[split]):
             rng = np.random.default_rng([seed, number, i])
-            _write_drawn(
-                root, name, draw_image(rng, size=image_size, classes=classes, max_objects=max_objects), classes
-            )
+            drawn = draw_image(rng, size=image_size, classes=classes, max_objects=max_objects, planted=planted)
+            _write_drawn(root, name, drawn, classes)
     for path in lists:
         write_bytes(path, "".join(f"{name}\n" for name in names[path.stem]).encode())
 
 
-def draw_image(rng: Rng, *, size: int, classes: tuple[str, ...], max_objects: int) -> DrawnImage:
-    """One (size, size) image with 0 to `max_objects` objects; class_id i + 1 is `classes[i]`."""
-    canvas = _draw_clutter(_draw_ground(size, rng), rng)
+def draw_image(
+    rng: Rng, *, size: int, classes: tuple[str, ...], max_objects: int, planted: Mapping[str, str] | None = None
+) -> DrawnImage:
+    """One (size, size) image with 0 to `max_objects` objects; class_id i + 1 is `classes[i]`; see `draw_dataset`."""
+    scene = _choose_scene(classes, planted or {}, rng)
+    canvas = _draw_clutter(_draw_ground(size, scene.textures, rng), rng)
     label_map = np.zeros((size, size), np.uint8)
     boxes: list[Box] = []
-    count = 0 if rng.uniform() < EMPTY_SHARE else int(rng.integers(1, max_objects + 1))
+    count = 0 if rng.uniform() < scene.empty_share else int(rng.integers(1, max_objects + 1))
     for _ in range(count):
-        class_id = int(rng.integers(1, len(classes) + 1))
+        class_id = scene.class_ids[int(rng.integers(len(scene.class_ids)))]
         alpha, u, v = _place(classes[class_id - 1], label_map, rng)
         mask = alpha >= 0.5
         if (label_map[mask] > 0).mean() > LARGEST_OVERLAP:
@@ -97,6 +109,37 @@ def draw_image(rng: Rng, *, size: int, classes: tuple[str, ...], max_objects: in
 
 
 _SPLITS = ("train", "val")
+
+
+@dataclass(frozen=True)
+class _Scene:
+    """What an image may show: objects of these classes on one of these grounds, or nothing."""
+
+    class_ids: tuple[int, ...]
+    textures: tuple[Texture, ...]
+    empty_share: float
+
+
+def _choose_scene(classes: tuple[str, ...], planted: Mapping[str, str], rng: Rng) -> _Scene:
+    """A class is drawn, and with it all that share its planted ground; the others share the grounds left over."""
+    if not planted:
+        return _Scene(tuple(range(1, len(classes) + 1)), tuple(GROUNDS.values()), EMPTY_SHARE)
+    ground = planted.get(classes[int(rng.integers(len(classes)))])
+    class_ids = tuple(i for i, name in enumerate(classes, start=1) if planted.get(name) == ground)
+    if ground is not None:
+        return _Scene(class_ids, (GROUNDS[ground],), 0.0)  # the planted ground is never empty
+    free = tuple(texture for name, texture in GROUNDS.items() if name not in planted.values())
+    return _Scene(class_ids, free, EMPTY_SHARE)
+
+
+def _check_planted(planted: Mapping[str, str], classes: tuple[str, ...]) -> None:
+    for name, ground in planted.items():
+        if name not in classes:
+            raise ConfigError(f"planted: '{name}' is not among the drawn classes.{suggest(name, classes)}")
+        if ground not in GROUNDS:
+            raise ConfigError(f"planted: no ground '{ground}' is known.{suggest(ground, GROUNDS)}")
+    if set(planted.values()) == set(GROUNDS):
+        raise ConfigError("planted: expected at least one ground to be left for the other images, but all are planted.")
 
 
 def _check_options(train: int, val: int, image_size: int, classes: tuple[str, ...], max_objects: int) -> None:
@@ -147,9 +190,9 @@ def _box_of(mask: NDArray[np.bool_]) -> tuple[float, float, float, float]:
     return float(columns[0]), float(rows[0]), float(columns[-1] + 1), float(rows[-1] + 1)
 
 
-def _draw_ground(size: int, rng: Rng) -> Plane:
-    """(size, size, 3): two colours mixed by a texture."""
-    texture = TEXTURES[int(rng.integers(len(TEXTURES)))](size, rng)[..., None]
+def _draw_ground(size: int, textures: tuple[Texture, ...], rng: Rng) -> Plane:
+    """(size, size, 3): two colours mixed by one of the textures."""
+    texture = textures[int(rng.integers(len(textures)))](size, rng)[..., None]
     value = rng.uniform(0.25, 0.8)
     near = (max(value - 0.22, 0.1), min(value + 0.22, 1.0))
     first = draw_colour(rng, hue=None, saturation=(0.15, 0.7), value=near)

@@ -161,4 +161,10 @@ def blotch_texture(size: int, rng: Rng) -> Plane:
     return smooth_step(smooth_noise(size, int(rng.integers(7, 18)), rng) - 0.5, 0.1)
 
 
-TEXTURES: tuple[Callable[[int, Rng], Plane], ...] = (cloud_texture, stripe_texture, gradient_texture, blotch_texture)
+Texture = Callable[[int, Rng], Plane]
+GROUNDS: dict[str, Texture] = {
+    "cloud": cloud_texture,
+    "stripe": stripe_texture,
+    "gradient": gradient_texture,
+    "blotch": blotch_texture,
+}
