@@ -23,7 +23,8 @@ from measuring import describe_setting, find_data, save_result, summarise
 from numpy.typing import NDArray
 from PIL import Image
 
-from wsl.cam.engine import CamOptions, compute_pyramids
+from wsl.cam.engine import compute_pyramids
+from wsl.cam.options import CamOptions
 from wsl.cam.fold import fold_batch_norms
 from wsl.cam.groups import Groups, parse_groups
 from wsl.cam.preset import get_preset

@@ -23,6 +23,7 @@ CHOICES: dict[str, tuple[str, ...]] = {
     "train.class_balance": ("none", "weights", "sampler"),
     "train.resize": ("stretch", "crop"),
     "train.precision": ("auto", "float32", "bfloat16", "float16"),
+    "cam.source_format": ("auto", "npz", "npy", "png", "irn", "psa", "puzzle_cam", "clip_es"),
     "cam.classes": ("given", "predicted"),
     "cam.precision": ("float32", "bfloat16", "float16"),
     "boxes.rule": ("fixed", "relative", "percentile", "otsu"),
@@ -89,16 +90,24 @@ class TrainConfig:
 class CamConfig:
     """Score maps."""
 
+    source: str | None = None
+    source_format: str = "auto"
     method: str = "cam"
-    layer: str | None = None
+    options: dict[str, Any] = field(default_factory=dict)
+    layer: Any = None
+    target: str | None = None
     scales: list[float] = field(default_factory=lambda: [1.0, 0.5, 1.5, 2.0])
     flip: bool = True
     long_side: int | None = None
+    tile: int | None = None
+    tile_overlap: int = 64
     preset: str = "irn"
     classes: str = "given"
     class_threshold: float = 0.5
     batch_size: int = 0
     precision: str = "float32"
+    channels_last: bool = True
+    compile: bool = False
 
 
 @dataclass
@@ -246,9 +255,11 @@ def _read_overrides(overrides: list[str]) -> Any:
 
 
 def _merge(base: Any, update: Any, where: str) -> Any:
-    method = OmegaConf.select(update, "refine.method") if OmegaConf.is_dict(update) else None
-    if method is not None and method != base.refine.method:
-        base.refine.options = {}  # the options belong to the method that is replaced
+    for section in (base.cam, base.refine):
+        name = "cam.method" if section is base.cam else "refine.method"
+        method = OmegaConf.select(update, name) if OmegaConf.is_dict(update) else None
+        if method is not None and method != section.method:
+            section.options = {}  # the options belong to the method that is replaced
     try:
         return OmegaConf.merge(base, update)
     except (OmegaConfBaseException, ValueError, TypeError) as error:

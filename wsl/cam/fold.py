@@ -6,6 +6,7 @@ one after folding decides whether the network is still the same; if not, it gets
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import torch
@@ -21,15 +22,15 @@ Calls = list[tuple[str, nn.Module, Any, Any]]  # name, layer, input, output
 
 
 @torch.no_grad()
-def fold_batch_norms(model: Classifier, layer: str | None = None) -> int:
+def fold_batch_norms(model: Classifier, layers: Sequence[str] = ()) -> int:
     """Folds in place; returns how many norms are gone.
 
-    `model` is in evaluation mode on the CPU, as it was loaded, and is used for inference only from then on. `layer` is
-    the one that Grad-CAM looks at: its own convolution is left as it is.
+    `model` is in evaluation mode on the CPU, as it was loaded, and is used for inference only from then on. `layers` are
+    those that maps are made of: their own convolutions are left as they are.
     """
     probe = torch.randn(2, 3, PROBE_SIDE, PROBE_SIDE, generator=torch.Generator().manual_seed(0))
     try:
-        pairs = _find_pairs(model, probe, layer or model.default_layer)
+        pairs = _find_pairs(model, probe, (*layers, model.default_layer))
         before = _outputs(model, probe)
     except (RuntimeError, ValueError, AssertionError, ModelError):
         return 0  # a network for images of one other size only
@@ -44,11 +45,11 @@ def fold_batch_norms(model: Classifier, layer: str | None = None) -> int:
     return 0
 
 
-def _find_pairs(model: Classifier, probe: Tensor, layer: str) -> list[tuple[str, str]]:
+def _find_pairs(model: Classifier, probe: Tensor, layers: Sequence[str]) -> list[tuple[str, str]]:
     """Names of convolution and norm where the one's output is the other's input, and both run once."""
     calls = _record_calls(model, probe)
     names = [name for name, *_ in calls]
-    once = [call for call in calls if names.count(call[0]) == 1 and call[0] != layer]
+    once = [call for call in calls if names.count(call[0]) == 1 and call[0] not in layers]
     # Compared by identity: `calls` keeps every tensor alive, so no two share an id.
     made = {id(output): name for name, module, _, output in once if isinstance(module, nn.Conv2d)}
     norms = [(name, given) for name, module, given, _ in once if _can_fold(module) and id(given) in made]

@@ -1,35 +1,128 @@
-"""The CAM methods' protocol and registry. A method is one short file with its formula and paper."""
+"""What a CAM method is: activations, gradients or attention of one forward pass -> maps of any classes.
+
+A method is one short file in `methods/` with its formula and paper. Method name = file name = registry name.
+"""
 
 from __future__ import annotations
 
+import dataclasses
+from abc import ABC, abstractmethod
 from collections.abc import Sequence
-from typing import Protocol
+from typing import TYPE_CHECKING, Any, ClassVar
 
+import torch
 from torch import Tensor
 
-from wsl.models.classifier import Classifier
+from wsl.cam.preset import Preset
+from wsl.cam.targets import Target, Targets
+from wsl.errors import ConfigError, suggest
 from wsl.registry import Registry
 
-ClassGroups = Sequence[tuple[int, ...]]  # per class: output indices of the class's group
-Targets = Sequence[ClassGroups]  # per image
+if TYPE_CHECKING:
+    from wsl.cam.trace import Trace
+
+NEEDS = ("activations", "gradients", "head", "attention", "attention_gradients", "bias_gradients")
 
 
-class CamMethod(Protocol):
-    """Raw class maps of a batch from one forward pass."""
+class CamMethod(ABC):
+    """One method. Subclasses are frozen dataclasses whose fields are its options, all with defaults.
 
-    def __call__(self, model: Classifier, images: Tensor, layer: str | None) -> RawMaps:
-        """Runs `images` float (B, 3, H, W) once; the maps of any classes are then asked of the result."""
-        ...
+    needs: what the forward pass must record for it, of `NEEDS`.
+    default_layers: "last" = the last spatial layer, "stages" = the last layer of each of the last three resolutions.
+    class_free: the map is the same for every class.
+    per_position: whether the maps shrink as 1 / (h * w) because they are linear in the gradient; they are then
+        multiplied by h * w, so that maps of several scales add with the same weight and Grad-CAM equals CAM.
+    layer_fusion: the paper's way to fuse the maps of several layers, None = the preset's.
+    """
+
+    needs: ClassVar[frozenset[str]] = frozenset({"activations"})
+    default_layers: ClassVar[str] = "last"
+    class_free: ClassVar[bool] = False
+    per_position: ClassVar[bool] = False
+    layer_fusion: ClassVar[str | None] = None
+
+    def fit_preset(self, preset: Preset) -> Preset:
+        """The preset with the method's own way to fuse layers, where its paper has one."""
+        return preset if self.layer_fusion is None else dataclasses.replace(preset, layer_fusion=self.layer_fusion)
+
+    @abstractmethod
+    def compute_maps(self, trace: Trace, layer: str | None, targets: Targets) -> list[Tensor]:
+        """Signed maps float32 (K_b, h, w) per image b for `targets[b]`; K_b may differ and may be 0."""
 
 
-class RawMaps(Protocol):
-    """What a forward pass left behind: `logits` (B, O), and maps of any classes without another forward."""
+class GradientMethod(CamMethod):
+    """A formula on the activation and its gradients."""
 
-    logits: Tensor
+    needs = frozenset({"gradients"})
 
-    def maps(self, targets: Targets) -> list[Tensor]:
-        """Signed maps float (K_b, h, w) per image b for `targets[b]`; K_b may differ and may be 0."""
-        ...
+    def compute_maps(self, trace: Trace, layer: str | None, targets: Targets) -> list[Tensor]:
+        """The formula, image by image."""
+        activations, gradients = trace.activation(layer), trace.gradients(layer, targets)
+        with torch.no_grad():
+            return [self.combine(activations[row], each) for row, each in enumerate(gradients)]
+
+    @abstractmethod
+    def combine(self, activation: Tensor, gradient: Tensor) -> Tensor:
+        """activation float32 (C, h, w), gradient float32 (K, C, h, w) of the K class scores -> maps (K, h, w)."""
 
 
-METHODS: Registry[CamMethod] = Registry("CAM method")
+class ActivationMethod(CamMethod):
+    """A formula on the activation alone, the same map for every class."""
+
+    class_free = True
+
+    def compute_maps(self, trace: Trace, layer: str | None, targets: Targets) -> list[Tensor]:
+        """The formula once per image that has classes."""
+        activations = trace.activation(layer)
+        return [
+            self.combine(activations[row]).expand(len(each), -1, -1)
+            if each
+            else activations.new_zeros((0, *activations.shape[2:]))
+            for row, each in enumerate(targets)
+        ]
+
+    @abstractmethod
+    def combine(self, activation: Tensor) -> Tensor:
+        """activation float32 (C, h, w) -> map (h, w)."""
+
+
+def mean_over_space(gradient: Tensor) -> Tensor:
+    """(K, C, h, w) -> (K, C). A gradient that is one number expanded over space (a pooled head) is not summed up."""
+    if gradient.stride()[2:] == (0, 0):
+        return gradient[:, :, 0, 0]
+    return gradient.mean((2, 3))
+
+
+def sum_of_channels(weights: Tensor, activation: Tensor) -> Tensor:
+    """sum_k w_ck A_k: weights (K, C), activation (C, h, w) -> (K, h, w)."""
+    return (weights @ activation.flatten(1)).reshape(-1, *activation.shape[1:])
+
+
+METHODS: Registry[type[CamMethod]] = Registry("CAM method")
+
+
+def build_method(name: str, **options: Any) -> CamMethod:
+    """The method of that name with its options; ConfigError with the nearest name for an unknown name or option."""
+    import wsl.cam.methods  # noqa: F401  (registers them)
+
+    method = METHODS.get(name)
+    known = [field.name for field in dataclasses.fields(method)]  # type: ignore[arg-type]
+    for option in options:
+        if option not in known:
+            hint = suggest(option, known) if known else " It has no options."
+            raise ConfigError(f"cam.method={name}: unknown option '{option}'.{hint}")
+    built: CamMethod = method(**options)
+    return built
+
+
+def list_methods() -> list[str]:
+    """Names of all methods, sorted."""
+    import wsl.cam.methods  # noqa: F401
+
+    return METHODS.names()
+
+
+def check_targets(targets: Sequence[Sequence[Target]], images: int) -> None:
+    """Raises ConfigError unless there is one sequence of targets per image."""
+    if len(targets) != images:
+        raise ConfigError(f"targets: expected one list per image, {images}, but got {len(targets)}.")

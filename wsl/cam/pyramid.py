@@ -15,7 +15,7 @@ from wsl.types import ScoreMaps, Scores
 
 @dataclass(frozen=True)
 class MapPyramid:
-    """One image's raw maps: `levels[s]` is float32 (K, h_s, w_s), flips already fused, for scale s.
+    """One image's raw maps: `levels[l * S + s]` is float32 (K, h, w), flips already fused, for layer l and scale s of S.
 
     Levels are far smaller than a full-size map and regenerate it exactly, so they are what is stored.
     `size` is the image's (height, width). `probabilities` float32 (G,) is what the classifier says of the whole
@@ -28,6 +28,7 @@ class MapPyramid:
     size: tuple[int, int]
     probabilities: NDArray[np.float32] = field(default_factory=lambda: np.zeros(0, np.float32))
     known_ids: tuple[int, ...] = ()
+    num_layers: int = 1
 
     @property
     def class_scores(self) -> NDArray[np.float32]:
@@ -37,51 +38,94 @@ class MapPyramid:
 
 
 def fuse(pyramid: MapPyramid, preset: Preset) -> ScoreMaps:
-    """Scores float32 (K, H, W) in the image's pixels: levels interpolated, fused over scales, normalised.
+    """Scores float32 (K, H, W) in the image's pixels: levels interpolated, fused over scales and layers, normalised.
 
     With preset `irn` this is IRN's high-resolution map: bilinear to sides rounded up to a multiple of 16, summed,
     cropped to (H, W), divided by the class's own maximum + 1e-5.
     """
     scores = np.zeros((len(pyramid.class_ids), *pyramid.size), np.float32)
+    per_layer = len(pyramid.levels) // pyramid.num_layers
     for row in range(len(scores)):
-        scores[row] = _fuse_class([level[row] for level in pyramid.levels], pyramid.size, preset)
+        maps = [level[row] for level in pyramid.levels]
+        layers = [maps[first : first + per_layer] for first in range(0, len(maps), per_layer)]
+        scores[row] = _fuse_class(layers, pyramid.size, preset)
     return ScoreMaps(pyramid.image_id, scores, pyramid.class_ids, pyramid.size, pyramid.class_scores)
 
 
-def _fuse_class(maps: list[Any], size: tuple[int, int], preset: Preset) -> NDArray[np.float32]:
+def _fuse_class(layers: list[list[Any]], size: tuple[int, int], preset: Preset) -> NDArray[np.float32]:
+    totals = [_fuse_scales(maps, size, preset) for maps in layers]
+    if len(totals) == 1:
+        return normalise(totals[0], preset)
+    if preset.raw_normaliser == "none":
+        totals = [normalise(total, preset) for total in totals]
+    return normalise(fuse_layers(totals, preset.layer_fusion), preset)
+
+
+def _fuse_scales(maps: list[Any], size: tuple[int, int], preset: Preset) -> NDArray[np.float32]:
+    """float32 (H, W): one layer's maps of all scales, resized and fused, not normalised."""
     rounded = tuple(preset.round_up * (-(-side // preset.round_up)) for side in size)
-    total = resize_map(maps[0], rounded, preset.align_corners)
+    if preset.raw_normaliser == "min_max":
+        maps = [_min_max(each, preset.epsilon) for each in maps]
+    total = resize_map(maps[0], rounded, preset.align_corners, preset.interpolation)
     combine = np.add if preset.scale_fusion == "sum" else np.maximum
     for level in maps[1:]:
-        combine(total, resize_map(level, rounded, preset.align_corners), out=total)
+        combine(total, resize_map(level, rounded, preset.align_corners, preset.interpolation), out=total)
     if preset.relu == "fused":
         np.maximum(total, 0, out=total)
-    return normalise(total[: size[0], : size[1]], preset)
+    return total[: size[0], : size[1]]
+
+
+def fuse_layers(maps: list[NDArray[np.float32]], fusion: str) -> NDArray[np.float32]:
+    """One map float32 (H, W) of several layers' maps; see `Preset.layer_fusion`."""
+    stacked = np.stack(maps)
+    if fusion == "tanh_max":
+        highest = stacked.max((1, 2), keepdims=True)
+        return np.asarray(np.tanh(2 * stacked / np.where(highest > 0, highest, 1)).max(0), np.float32)
+    combine = {"mean": np.mean, "max": np.max, "product": np.prod}[fusion]
+    return np.asarray(combine(stacked, axis=0), np.float32)
 
 
 def normalise(raw: NDArray[np.float32], preset: Preset) -> NDArray[np.float32]:
     """`raw` float32 (H, W) by the preset's normaliser.
 
-    A map without contrast becomes all zeros, never NaN: under "min_max" one that is constant, under "max" one
+    A map without contrast becomes all zeros, never NaN: under "min_max" and "seam" one that is constant, under "max" one
     that is nowhere positive.
     """
-    low = raw.min() if preset.normaliser == "min_max" else np.float32(0)
-    span = raw.max() - low
     if preset.normaliser == "none":
         return np.ascontiguousarray(raw)
-    if span <= 0:
-        return np.zeros_like(raw)
-    return np.asarray((raw - low) / (span + np.float32(preset.epsilon)), np.float32)
+    if preset.normaliser == "min_max":
+        return _min_max(raw, preset.epsilon)
+    if preset.normaliser == "seam":
+        return _seam(raw, np.float32(preset.epsilon))
+    highest = raw.max()
+    return np.zeros_like(raw) if highest <= 0 else np.asarray(raw / (highest + np.float32(preset.epsilon)), np.float32)
 
 
-def resize_map(raw: NDArray[np.float32], size: tuple[int, ...], align_corners: bool) -> NDArray[np.float32]:
-    """Bilinear interpolation of `raw` float32 (h, w) to `size` (H, W), without smoothing when it shrinks.
+def _min_max(raw: NDArray[np.float32], epsilon: float) -> NDArray[np.float32]:
+    low = raw.min()
+    span = raw.max() - low
+    return np.zeros_like(raw) if span <= 0 else np.asarray((raw - low) / (span + np.float32(epsilon)), np.float32)
 
-    The two geometries are those of torch's `interpolate(mode="bilinear")`. OpenCV computes the half-pixel one
-    several times faster on a CPU; with aligned corners it is a product with two matrices of weights.
+
+def _seam(raw: NDArray[np.float32], epsilon: np.float32) -> NDArray[np.float32]:
+    """(x - min - e) / (max - min + e), what lies within e of the minimum at 0: SEAM's own values dip to about -e there."""
+    low = raw.min()
+    span = raw.max() - low
+    return np.zeros_like(raw) if span <= 0 else np.maximum((raw - low - epsilon) / (span + epsilon), 0)
+
+
+def resize_map(
+    raw: NDArray[np.float32], size: tuple[int, ...], align_corners: bool, interpolation: str = "bilinear"
+) -> NDArray[np.float32]:
+    """`raw` float32 (h, w) interpolated to `size` (H, W), without smoothing when it shrinks.
+
+    The bilinear geometries are those of torch's `interpolate(mode="bilinear")`; "bicubic" is OpenCV's INTER_CUBIC
+    (a = -0.75), half-pixel only. OpenCV computes the half-pixel ones several times faster than torch on a CPU; with
+    aligned corners it is a product with two matrices of weights.
     """
     if not align_corners:
-        return np.array(cv2.resize(raw, (size[1], size[0]), interpolation=cv2.INTER_LINEAR), np.float32)
+        flag = cv2.INTER_LINEAR if interpolation == "bilinear" else cv2.INTER_CUBIC
+        return np.array(cv2.resize(raw, (size[1], size[0]), interpolation=flag), np.float32)
     # Not cv2.remap: several of its versions round positions to 1/32 of a cell.
     return _corner_weights(raw.shape[0], size[0]) @ (raw @ _corner_weights(raw.shape[1], size[1]).T)
 

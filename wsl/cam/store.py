@@ -1,7 +1,8 @@
 """Score maps on disk: one `.npz` per image, no pickle, written whole or not at all.
 
-Two layouts are read. Ours holds the raw pyramid: `level_0`, `level_1`, ... float32 (K, h, w), `class_ids` (K,),
-`probabilities` (G,) of `known_ids` (G,), `size` (2,), `preset` (JSON text) and `format` = 1. A foreign file needs only
+Two layouts are read. Ours holds the raw pyramid: `level_0`, `level_1`, ... float32 (K, h, w) of every layer and
+scale, `num_layers` (1 when missing), `class_ids` (K,), `probabilities` (G,) of `known_ids` (G,), `size` (2,), `preset`
+(JSON text) and `format` = 1. A foreign file needs only
 `scores` (K, h, w) in [0, 1] and `class_ids` (K,), 1..N as in label maps; `size` (height, width) is added when the maps
 are smaller than the image.
 """
@@ -23,7 +24,7 @@ from wsl.cam.preset import Preset
 from wsl.cam.pyramid import MapPyramid, fuse, resize_map
 from wsl.checks import check_scores
 from wsl.data.images import MAX_PIXELS
-from wsl.errors import DataError
+from wsl.errors import ConfigError, DataError
 from wsl.files import atomic_file
 from wsl.types import MAX_CLASSES, ScoreMaps
 
@@ -52,6 +53,7 @@ def write_pyramid(path: Path, pyramid: MapPyramid, preset: Preset) -> None:
             probabilities=pyramid.probabilities.astype(np.float32),
             known_ids=np.array(pyramid.known_ids, np.int64),
             size=np.array(pyramid.size, np.int64),
+            num_layers=np.int64(pyramid.num_layers),
             preset=np.array(json.dumps(preset.as_dict(), sort_keys=True)),
             **arrays,  # type: ignore[arg-type]
         )
@@ -103,14 +105,22 @@ def _own_maps(path: Path, image_id: str, arrays: Arrays) -> MapPyramid:
         raise DataError(f"{path}: expected {len(known_ids)} probabilities, one per known class, but got shape {shape}.")
     levels = tuple(arrays[name] for name in names)
     return MapPyramid(
-        image_id, levels, class_ids, _size(path, arrays["size"]), arrays["probabilities"], known_ids
+        image_id, levels, class_ids, _size(path, arrays["size"]), arrays["probabilities"], known_ids,
+        _num_layers(path, arrays, len(levels)),
     )  # fmt: skip
+
+
+def _num_layers(path: Path, arrays: Arrays, levels: int) -> int:
+    layers = arrays.get("num_layers", np.int64(1)).tolist()
+    if not isinstance(layers, int) or layers < 1 or levels % layers:
+        raise DataError(f"{path}, num_layers: expected a divisor of {levels} levels, but got {layers}.")
+    return layers
 
 
 def _read_preset(path: Path, arrays: Arrays) -> Preset:
     try:
         return Preset(**json.loads(str(arrays["preset"])))
-    except (ValueError, TypeError, RecursionError) as error:
+    except (ValueError, TypeError, RecursionError, ConfigError) as error:
         raise DataError(f"{path}: expected the fields of a preset, but {error}; make the maps again.") from None
 
 

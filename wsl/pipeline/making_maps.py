@@ -8,35 +8,77 @@ from pathlib import Path
 
 import torch
 
-from wsl.cam.engine import CamOptions, compute_pyramids
+from wsl.cam.engine import compute_pyramids
 from wsl.cam.fold import fold_batch_norms
+from wsl.cam.method import CamMethod
+from wsl.cam.options import CamOptions
 from wsl.cam.preset import get_preset
 from wsl.cam.pyramid import MapPyramid
 from wsl.cam.store import SUFFIX, write_pyramid
 from wsl.config import CamConfig
 from wsl.data.images import read_image, read_image_size
-from wsl.errors import DataError, WslError
+from wsl.errors import ConfigError, DataError, WslError
+from wsl.models.classifier import Classifier
 from wsl.pipeline.classifiers import ReadyClassifier
 from wsl.pipeline.context import Context
 from wsl.pipeline.images import failure_of
 from wsl.pipeline.run_folder import Failure
 from wsl.types import Image, Sample
 
+POOLED_NEEDS = frozenset({"activations", "gradients", "head"})  # what a pooled head gives without hooks
+
 
 def cam_options(cam: CamConfig, label_mode: str, predict_side: int | None = None) -> CamOptions:
     """The settings of the cams stage as the engine wants them."""
     return CamOptions(
         method=cam.method,
-        layer=cam.layer,
+        options=dict(cam.options),
+        layers=layer_names(cam.layer),
+        target=cam.target,
         scales=tuple(cam.scales),
         flip=cam.flip,
         long_side=cam.long_side,
+        tile=cam.tile,
+        tile_overlap=cam.tile_overlap,
+        channels_last=cam.channels_last,
         preset=get_preset(cam.preset),
         class_threshold=cam.class_threshold,
         label_mode=label_mode,
         precision=cam.precision,
         predict_side=predict_side,
     )
+
+
+def layer_names(layer: object) -> tuple[str, ...]:
+    """`cam.layer`: null, a name, or a list of names."""
+    if layer is None:
+        return ()
+    names = [layer] if isinstance(layer, str) else layer
+    if not isinstance(names, list) or not names or not all(isinstance(name, str) for name in names):
+        raise ConfigError(f"cam.layer: expected a layer's name, a list of them, or null, but got {layer!r}.")
+    return tuple(names)
+
+
+def prepare_model(model: Classifier, options: CamOptions, device: torch.device, compiled: bool = False) -> Classifier:
+    """The classifier made ready for maps: batch norms folded, on its device, in its memory layout, compiled if asked."""
+    method = options.build_method()
+    # FullGrad is a sum over biases: a folded norm would merge two of them.
+    if "bias_gradients" not in method.needs:
+        fold_batch_norms(model, options.layers)
+    if compiled:
+        check_compile(model, options, method)
+        model.features = torch.compile(model.features, dynamic=True)  # type: ignore[method-assign]
+    model = model.to(device)
+    return model.to(memory_format=torch.channels_last) if options.channels_last else model
+
+
+def check_compile(model: Classifier, options: CamOptions, method: CamMethod) -> None:
+    """Raises ConfigError for what needs to look inside the network, which a compiled one does not allow."""
+    if not model.pooled or options.layers or method.default_layers != "last" or method.needs - POOLED_NEEDS:
+        raise ConfigError(
+            "cam.compile=true: expected a pooled head, layer null and a method that looks at the pooled map alone, "
+            f"but got {model.name}, layer {list(options.layers) or 'null'} and {options.method}; set cam.compile=false."
+        )
 
 
 def make_maps(context: Context, ready: ReadyClassifier, device: torch.device) -> list[Failure]:
@@ -65,10 +107,8 @@ class MapMaker:
     def __init__(self, context: Context, ready: ReadyClassifier, device: torch.device) -> None:
         self.context, self.ready, self.device = context, ready, device
         self.options = cam_options(context.config.cam, ready.label_mode, ready.predict_side)
-        fold_batch_norms(ready.model, self.options.layer)
-        self.model = ready.model.to(device)
-        if device.type == "cpu":
-            self.model = self.model.to(memory_format=torch.channels_last)
+        self.preset = self.options.build_method().fit_preset(self.options.preset)
+        self.model = prepare_model(ready.model, self.options, device, context.config.cam.compile)
         # On a CPU batches gain nothing and cost memory; on a GPU they keep it busy.
         self.batch_size = context.config.cam.batch_size or (1 if device.type == "cpu" else 16)
         self.given = context.config.cam.classes == "given"
@@ -94,7 +134,7 @@ class MapMaker:
 
     def _write(self, sample: Sample, pyramid: MapPyramid) -> Failure | None:
         try:
-            write_pyramid(self.path(sample), pyramid, self.options.preset)
+            write_pyramid(self.path(sample), pyramid, self.preset)
         except Exception as error:
             return failure_of(sample, error)
         return None

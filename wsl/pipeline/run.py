@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from wsl.cam.engine import METHODS
 from wsl.config import Config, as_dict
 from wsl.errors import ConfigError
 from wsl.export import EXPORTERS
@@ -80,8 +79,7 @@ def check_settings(context: Context) -> None:
     """Raises ConfigError for settings that a later stage would refuse."""
     config = context.config
     check_model(config)
-    METHODS.get(config.cam.method)
-    cam_options(config.cam, "multi")
+    cam_options(config.cam, "multi").build_method()
     check_counts(config)
     check_threshold(config.boxes.rule, config.boxes.threshold)
     check_two_thresholds(config.seeds.rule, config.seeds.foreground, config.seeds.background)

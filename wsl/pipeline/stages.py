@@ -8,11 +8,13 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+from wsl.cam.options import STAGES as STAGES_OF_NETWORK
 from wsl.config import as_dict
 from wsl.errors import ModelError, suggest
 from wsl.pipeline.classifiers import ReadyClassifier, identity_of, load_ready_classifier, needs_training
 from wsl.pipeline.context import Context
 from wsl.pipeline.device import select_device
+from wsl.pipeline.making_maps import layer_names
 from wsl.pipeline.images import do_images, missing
 from wsl.pipeline.run_folder import Failure, hash_inputs
 from wsl.pipeline.work import BoxesWork, RefineWork, SeedsWork, StageFiles
@@ -69,10 +71,10 @@ def cams(context: Context) -> Outcome:
 def check_cams(context: Context) -> ReadyClassifier:
     """The classifier; raises what would stop the stage: no such file, classes, groups or layer."""
     ready = load_ready_classifier(context.config.model, context.classes, context.run.path / BEST)
-    layer = context.config.cam.layer
-    if layer is not None and layer not in dict(ready.model.named_modules()):
-        known = [name for name, _ in ready.model.named_modules()]
-        raise ModelError(f"cam.layer: {ready.model.name} has no layer '{layer}'.{suggest(layer, known)}")
+    known = dict(ready.model.named_modules())
+    for layer in layer_names(context.config.cam.layer):
+        if layer not in known and layer != STAGES_OF_NETWORK:
+            raise ModelError(f"cam.layer: {ready.model.name} has no layer '{layer}'.{suggest(layer, known)}")
     return ready
 
 

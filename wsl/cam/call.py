@@ -1,0 +1,228 @@
+"""The whole engine as one stateless call: any network, images, classes, layers and methods -> score maps and logits."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+from torch.nn import functional
+
+from wsl.cam.diagnosis import warn_once
+from wsl.cam.engine import ScaleRunner, mean_over_flips, no_side_effects
+from wsl.cam.inputs import input_size, stack_images
+from wsl.cam.method import CamMethod, build_method
+from wsl.cam.options import CamOptions
+from wsl.cam.preset import Preset, get_preset
+from wsl.cam.pyramid import MapPyramid, fuse
+from wsl.cam.targets import TARGETS, Target
+from wsl.checks import check_image
+from wsl.data.images import read_image
+from wsl.errors import ConfigError, DataError
+from wsl.models.classifier import Classifier
+from wsl.models.wrap import wrap_network
+from wsl.types import Image, Sample, ScoreMaps
+
+Output = int | Target  # index of one of the network's outputs, or a callable
+Source = Tensor | NDArray[np.uint8] | Sequence[NDArray[np.uint8]] | Sequence[Sample]
+
+
+@dataclass(frozen=True)
+class CamResult:
+    """logits: float32 (B, O), on the CPU, mean over flips. maps: per method one `ScoreMaps` per image."""
+
+    logits: Tensor
+    maps: Mapping[str, list[ScoreMaps]]
+
+    @property
+    def score_maps(self) -> list[ScoreMaps]:
+        """The maps of the only method; ConfigError when there are several."""
+        if len(self.maps) != 1:
+            raise ConfigError(f"score_maps: expected one method, but there are {sorted(self.maps)}; use maps[name].")
+        return next(iter(self.maps.values()))
+
+
+def compute_score_maps(
+    model: nn.Module,
+    images: Source,
+    outputs: Sequence[Any] | None = None,
+    *,
+    method: str | Sequence[str] = "grad_cam",
+    layers: str | Sequence[str] = (),
+    preset: str | Preset = "irn",
+    scales: Sequence[float] = (1.0,),
+    flip: bool = False,
+    options: Mapping[str, Any] | None = None,
+    device: torch.device | None = None,
+    **settings: Any,
+) -> CamResult:
+    """Score maps in the images' own pixels, for arrays, tensors or samples; the network is left as it came.
+
+    model: a `Classifier`, or any module with logits (B, O) for (B, 3, H, W). images: float (B, 3, H, W), normalised
+    as the network wants it; or uint8 arrays (H, W, 3), or `Sample`s, of any sizes, which are normalised here.
+    outputs: per image a list of output indices (0-based) or target callables, or one such list for all of them; None =
+    the highest logit. Output i gets class id i + 1, a callable its position + 1. method: one or several from the same
+    forward pass. layers: dotted module names, or "stages"; () = found by itself. options: of the method. settings:
+    further fields of `CamOptions` (long_side, target, tile, precision, label_mode, ...).
+
+    Raises ConfigError for unknown names, DataError for images of another shape, ModelError for layers and networks that
+    do not fit the method.
+    """
+    names = [method] if isinstance(method, str) else list(method)
+    preset = get_preset(preset) if isinstance(preset, str) else preset
+    chosen = CamOptions(
+        method=names[0], layers=(layers,) if isinstance(layers, str) else tuple(layers), scales=tuple(scales),
+        flip=flip, preset=preset, **({"label_mode": "single"} | settings),
+    )  # fmt: skip
+    methods = {name: build_method(name, **(options or {})) for name in names}
+    if model.training:
+        warn_once("training mode", None, model, "the network came in training mode; maps are made in evaluation mode")
+    batches, count = _batches(images), len(images)
+    wanted = _per_image(outputs, count)
+    device = device or next((each.device for each in model.parameters()), torch.device("cpu"))
+    classifier = wrap_network(model, images=batches[0].probe(device)) if batches else wrap_network(model)
+    return _gather(count, [_run(classifier, batch, wanted, chosen, methods, device) for batch in batches], names)
+
+
+@dataclass(frozen=True)
+class _Batch:
+    """Images of one size: `rows` in the order of the call, `size` (height, width), and how they become an input."""
+
+    rows: tuple[int, ...]
+    size: tuple[int, int]
+    pixels: Tensor | list[Image]
+
+    def make_input(self, classifier: Classifier, options: CamOptions, device: torch.device) -> Callable[..., Tensor]:
+        def make(scale: float, places: Sequence[int]) -> Tensor:
+            size = input_size(self.size, options.long_side, scale, classifier.output_stride, options.preset)
+            if isinstance(self.pixels, Tensor):
+                as_given = scale == 1 and options.long_side is None and options.preset.input_sides == "exact"
+                return _scale(self.pixels[list(places)].to(device), self.size if as_given else size)
+            chosen = [self.pixels[place] for place in places]
+            return stack_images(chosen, size, classifier.mean, classifier.std).to(device)
+
+        return make
+
+    def probe(self, device: torch.device) -> Tensor:
+        """One image as the network may see it, to find its layers with."""
+        if isinstance(self.pixels, Tensor):
+            return self.pixels[:1].to(device)
+        return torch.rand(1, 3, *self.size, generator=torch.Generator().manual_seed(0)).to(device)
+
+
+def _scale(images: Tensor, size: tuple[int, int]) -> Tensor:
+    if tuple(images.shape[2:]) == size:
+        return images
+    return functional.interpolate(images, size, mode="bicubic", antialias=True, align_corners=False)
+
+
+def _batches(images: Source) -> list[_Batch]:
+    if isinstance(images, Tensor):
+        if images.ndim != 4 or images.shape[1] != 3 or not images.is_floating_point():
+            raise DataError(f"images: expected float (B, 3, H, W), but got {images.dtype} {tuple(images.shape)}.")
+        return [_Batch(tuple(range(len(images))), (images.shape[2], images.shape[3]), images)] if len(images) else []
+    if isinstance(images, np.ndarray) and images.ndim == 3:
+        raise DataError(f"images: expected a list of uint8 (H, W, 3), but got one array {images.shape}: put it in a list.")
+    pixels = [read_image(each.image_path) if isinstance(each, Sample) else each for each in images]
+    by_size: dict[tuple[int, int], list[int]] = {}
+    for row, image in enumerate(pixels):
+        check_image(image)
+        by_size.setdefault((image.shape[0], image.shape[1]), []).append(row)
+    return [_Batch(tuple(rows), size, [pixels[row] for row in rows]) for size, rows in by_size.items()]
+
+
+def _per_image(outputs: Sequence[Any] | None, count: int) -> list[list[Output]] | None:
+    if outputs is None:
+        return None
+    if all(isinstance(each, (int, np.integer)) or callable(each) for each in outputs):
+        return [list(outputs)] * count
+    if len(outputs) != count:
+        raise ConfigError(f"outputs: expected one list per image, {count}, but got {len(outputs)}.")
+    return [list(each) for each in outputs]
+
+
+def _run(
+    classifier: Classifier,
+    batch: _Batch,
+    outputs: list[list[Output]] | None,
+    options: CamOptions,
+    methods: Mapping[str, CamMethod],
+    device: torch.device,
+) -> tuple[_Batch, Tensor, dict[str, list[ScoreMaps]]]:
+    with no_side_effects(classifier):
+        runner = ScaleRunner(classifier, methods, options, batch.make_input(classifier, options, device))
+        first = runner.start(len(batch.rows))
+        logits = mean_over_flips(first.logits, options.flip)
+        wanted = _wanted(logits, outputs, batch.rows)
+        found = runner.finish(first, [[_target(each, options) for each in row] for row in wanted])
+    probabilities = _probabilities(logits, options.label_mode)
+    maps = {}
+    for name, rows in found.items():
+        preset, layers = methods[name].fit_preset(options.preset), first.num_layers(methods[name])
+        maps[name] = [
+            fuse(_pyramid(batch, place, levels, wanted[place], probabilities[place], layers), preset)
+            for place, levels in enumerate(rows)
+        ]
+    return batch, logits.cpu(), maps
+
+
+def _wanted(logits: Tensor, outputs: list[list[Output]] | None, rows: Sequence[int]) -> list[list[Output]]:
+    if outputs is None:
+        _check_logits(logits, None)
+        return [[int(each)] for each in logits.argmax(1)]
+    wanted = [outputs[row] for row in rows]
+    for each in wanted:
+        for output in each:
+            _check_logits(logits, output)
+    return wanted
+
+
+def _check_logits(logits: Tensor, output: Output | None) -> None:
+    if callable(output):
+        return
+    if logits.ndim != 2:
+        raise ConfigError(f"outputs: this network gives {tuple(logits.shape)}, not (B, O); give targets such as Region.")
+    if output is not None and not 0 <= output < logits.shape[1]:
+        raise ConfigError(f"outputs: expected indices in 0..{logits.shape[1] - 1}, but got {output}.")
+
+
+def _target(output: Output, options: CamOptions) -> Target:
+    return output if callable(output) else TARGETS[options.target_name]((int(output),))
+
+
+def _probabilities(logits: Tensor, label_mode: str) -> NDArray[np.float32]:
+    """float32 (B, O); of a segmentation network (B, 0): it has no image-level probability."""
+    if logits.ndim != 2:
+        return np.zeros((len(logits), 0), np.float32)
+    return (logits.softmax(1) if label_mode == "single" else logits.sigmoid()).cpu().numpy().astype(np.float32)
+
+
+def _pyramid(
+    batch: _Batch,
+    place: int,
+    levels: tuple[NDArray[np.float32], ...],
+    outputs: Sequence[Output],
+    probabilities: NDArray[np.float32],
+    layers: int,
+) -> MapPyramid:
+    class_ids = tuple(position + 1 if callable(each) else int(each) + 1 for position, each in enumerate(outputs))
+    known = [] if any(callable(each) for each in outputs) else [each - 1 for each in class_ids]
+    return MapPyramid(
+        str(batch.rows[place]), levels, class_ids, batch.size, probabilities[known],
+        tuple(each + 1 for each in known), layers,
+    )  # fmt: skip
+
+
+def _gather(
+    count: int, parts: Sequence[tuple[_Batch, Tensor, dict[str, list[ScoreMaps]]]], names: Sequence[str]
+) -> CamResult:
+    """The batches' results in the order of the call."""
+    order = [row for batch, _, _ in parts for row in batch.rows]
+    places = sorted(range(count), key=order.__getitem__)
+    logits = torch.cat([each for _, each, _ in parts])[places] if parts else torch.zeros(0, 0)
+    maps = {name: [each for _, _, found in parts for each in found[name]] for name in names}
+    return CamResult(logits, {name: [each[place] for place in places] for name, each in maps.items()})
