@@ -71,22 +71,62 @@ def test_irn_fusion_equals_the_literal_steps(size: tuple[int, int]) -> None:
     np.testing.assert_allclose(found.scores, np.stack(expected), atol=2e-5)
 
 
-@pytest.mark.parametrize("name", sorted(PRESETS))
+def in_torch(level: np.ndarray, size: tuple[int, ...], preset: Preset) -> np.ndarray:
+    if preset.raw_normaliser == "min_max":
+        low, high = level.min(), level.max()
+        level = (level - low) / (high - low + preset.epsilon)
+    options = {"mode": "bilinear", "align_corners": preset.align_corners}
+    return functional.interpolate(torch.from_numpy(level)[None, None], size, **options)[0, 0].numpy()
+
+
+# wsolevaluation's cubic resizing is checked against OpenCV's formula below: torch's cubic is the same one
+@pytest.mark.parametrize("name", sorted(set(PRESETS) - {"wsolevaluation"}))
 def test_every_preset_in_torch(name: str) -> None:
     preset, size = PRESETS[name], (21, 34)
     levels = tuple(draw((2, h, w), h) for h, w in ((3, 4), (5, 7)))
     found = fuse(MapPyramid("a", levels, (1, 2), size), preset).scores
-    rounded = [-(-side // preset.round_up) * preset.round_up for side in size]
-    tensors = [torch.from_numpy(level)[None] for level in levels]
-    options = {"mode": "bilinear", "align_corners": preset.align_corners}
-    resized = [functional.interpolate(each, rounded, **options)[0, :, : size[0], : size[1]] for each in tensors]
-    total = (resized[0] + resized[1]).numpy()
-    total = np.maximum(total, 0) if preset.relu == "fused" else total
+    rounded = tuple(-(-side // preset.round_up) * preset.round_up for side in size)
     for row in range(2):
-        low = total[row].min() if preset.normaliser == "min_max" else 0
-        np.testing.assert_allclose(
-            found[row], (total[row] - low) / (total[row].max() - low + preset.epsilon), atol=1e-4
-        )
+        first, second = (in_torch(level[row], rounded, preset)[: size[0], : size[1]] for level in levels)
+        total = first + second if preset.scale_fusion == "sum" else np.maximum(first, second)
+        total = np.maximum(total, 0) if preset.relu == "fused" else total
+        low, high, e = total.min(), total.max(), preset.epsilon
+        expected = {
+            "max": total / (high + e),
+            "min_max": (total - low) / (high - low + e),
+            "seam": np.where(total < low + e, 0, (total - low - e) / (high - low + e)),
+            "none": total,
+        }[preset.normaliser]
+        np.testing.assert_allclose(found[row], expected, atol=1e-4)
+
+
+def test_bicubic_is_that_of_torch() -> None:
+    level, preset = draw((1, 5, 7), 3), PRESETS["wsolevaluation"]
+    found = fuse(MapPyramid("a", (level,), (1,), (21, 34)), preset).scores
+    total = functional.interpolate(torch.from_numpy(level)[None], (21, 34), mode="bicubic")[0].numpy()
+    np.testing.assert_allclose(found, (total - total.min()) / (total.max() - total.min()), atol=1e-4)
+
+
+def test_layers_are_normalised_then_fused() -> None:
+    levels = (np.array([[[1.0, 2.0]]], np.float32), np.array([[[8.0, 2.0]]], np.float32))
+    maps = [np.array([0.5, 1.0]), np.array([1.0, 0.25])]
+    highest = [np.tanh(2 * each) for each in maps]
+    expected = {
+        "mean": np.mean(maps, 0), "max": np.max(maps, 0), "product": np.prod(maps, 0), "tanh_max": np.max(highest, 0)
+    }  # fmt: skip
+    for fusion, each in expected.items():
+        preset = Preset(layer_fusion=fusion, epsilon=0.0)
+        found = fuse(MapPyramid("a", levels, (1,), (1, 2), num_layers=2), preset).scores
+        np.testing.assert_allclose(found[0, 0], each / each.max(), rtol=1e-6, err_msg=fusion)
+
+
+def test_layers_and_scales_together() -> None:
+    """Levels are layer by layer: each layer's scales are added before the layers are fused."""
+    levels = tuple(draw((1, 2, 3), seed) for seed in range(4))
+    preset = Preset(layer_fusion="max")
+    found = fuse(MapPyramid("a", levels, (1,), (4, 6), num_layers=2), preset).scores
+    parts = [fuse(MapPyramid("a", levels[first : first + 2], (1,), (4, 6)), preset).scores for first in (0, 2)]
+    np.testing.assert_allclose(found, np.maximum(*parts), atol=2e-5)
 
 
 def test_scales_may_be_fused_by_their_maximum() -> None:
@@ -105,6 +145,7 @@ RAMP = np.array([[-1.0, 0.0], [1.0, 3.0]], np.float32)
         ("max", [[-1 / 3, 0], [1 / 3, 1]]),
         ("min_max", [[0, 0.25], [0.5, 1]]),
         ("none", [[-1, 0], [1, 3]]),
+        ("seam", [[0, 0.25], [0.5, 1]]),
     ],
 )
 def test_normalisers_by_hand(normaliser: str, expected: list[list[float]]) -> None:

@@ -9,7 +9,8 @@ import torch
 from torch import nn
 
 from tests.drawn import QUICK, draw_voc
-from wsl.cam.engine import CamOptions, compute_pyramids
+from wsl.cam.engine import compute_pyramids
+from wsl.cam.options import CamOptions
 from wsl.cam.groups import identity_groups
 from wsl.cam.store import read_pyramid
 from wsl.config import load_config

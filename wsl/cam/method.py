@@ -19,6 +19,7 @@ from wsl.errors import ConfigError, suggest
 from wsl.registry import Registry
 
 if TYPE_CHECKING:
+    from wsl.models.classifier import Classifier
     from wsl.cam.trace import Trace
 
 NEEDS = ("activations", "gradients", "head", "attention", "attention_gradients", "bias_gradients")
@@ -40,6 +41,9 @@ class CamMethod(ABC):
     class_free: ClassVar[bool] = False
     per_position: ClassVar[bool] = False
     layer_fusion: ClassVar[str | None] = None
+
+    def check_fit(self, model: Classifier, layers: Sequence[str]) -> None:  # noqa: B027  (most methods fit every network)
+        """Raises what keeps the method from working on this network and these layers, before anything is computed."""
 
     def fit_preset(self, preset: Preset) -> Preset:
         """The preset with the method's own way to fuse layers, where its paper has one."""
@@ -86,11 +90,14 @@ class ActivationMethod(CamMethod):
         """activation float32 (C, h, w) -> map (h, w)."""
 
 
+def is_constant_over_space(gradient: Tensor) -> bool:
+    """Whether a gradient is one number per channel, expanded over space: that of a pooled head."""
+    return gradient.stride()[2:] == (0, 0)
+
+
 def mean_over_space(gradient: Tensor) -> Tensor:
     """(K, C, h, w) -> (K, C). A gradient that is one number expanded over space (a pooled head) is not summed up."""
-    if gradient.stride()[2:] == (0, 0):
-        return gradient[:, :, 0, 0]
-    return gradient.mean((2, 3))
+    return gradient[:, :, 0, 0] if is_constant_over_space(gradient) else gradient.mean((2, 3))
 
 
 def sum_of_channels(weights: Tensor, activation: Tensor) -> Tensor:

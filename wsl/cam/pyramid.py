@@ -12,6 +12,8 @@ from numpy.typing import NDArray
 from wsl.cam.preset import Preset
 from wsl.types import ScoreMaps, Scores
 
+ROUNDING = np.float32(1e-6)  # relative
+
 
 @dataclass(frozen=True)
 class MapPyramid:
@@ -104,7 +106,9 @@ def normalise(raw: NDArray[np.float32], preset: Preset) -> NDArray[np.float32]:
 def _min_max(raw: NDArray[np.float32], epsilon: float) -> NDArray[np.float32]:
     low = raw.min()
     span = raw.max() - low
-    return np.zeros_like(raw) if span <= 0 else np.asarray((raw - low) / (span + np.float32(epsilon)), np.float32)
+    # Cubic interpolation of a constant map leaves differences of rounding, which must not become contrast.
+    flat = span <= ROUNDING * np.abs(raw).max()
+    return np.zeros_like(raw) if flat else np.asarray((raw - low) / (span + np.float32(epsilon)), np.float32)
 
 
 def _seam(raw: NDArray[np.float32], epsilon: np.float32) -> NDArray[np.float32]:

@@ -29,6 +29,8 @@ class ScaleRun:
     def __init__(self, model: Classifier, batch: Tensor, methods: Sequence[CamMethod], options: CamOptions) -> None:
         self.model, self.options = model, options
         self.batch = batch.contiguous(memory_format=torch.channels_last) if options.channels_last else batch
+        for method in methods:
+            method.check_fit(model, options.layers)
         self.needs = frozenset().union(*(method.needs for method in methods))
         self.layers = {method: resolve_layers(model, method, options.layers, batch) for method in methods}
         self.tiles = self._plan()

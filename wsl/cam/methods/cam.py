@@ -8,14 +8,14 @@ softmax-weighted mean of the rows. The bias is left out, as in the paper.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from torch import Tensor
 
 from wsl.cam.method import METHODS, GradientMethod, mean_over_space, sum_of_channels
-from wsl.cam.targets import Targets
-from wsl.cam.trace import Trace
 from wsl.errors import ModelError
+from wsl.models.classifier import Classifier
 
 
 @METHODS.register("cam")
@@ -26,17 +26,16 @@ class Cam(GradientMethod):
     needs = frozenset({"activations"})  # the gradient of a pooled head needs no graph of the network
     per_position = True
 
-    def compute_maps(self, trace: Trace, layer: str | None, targets: Targets) -> list[Tensor]:
-        if not trace.model.pooled:
+    def check_fit(self, model: Classifier, layers: Sequence[str]) -> None:
+        if not model.pooled:
             raise ModelError(
-                f"cam.method=cam needs a classifier with a pooled head, but {trace.model.name} has none: "
+                f"cam.method=cam needs a classifier with a pooled head, but {model.name} has none: "
                 "use cam.method=grad_cam, or model.head=pooled and train."
             )
-        if layer is not None:
+        if layers:
             raise ModelError(
-                f"cam.method=cam works on the pooled features, not on layer '{layer}': use cam.method=grad_cam."
+                f"cam.method=cam works on the pooled features, not on layer '{layers[0]}': use cam.method=grad_cam."
             )
-        return super().compute_maps(trace, layer, targets)
 
     def combine(self, activation: Tensor, gradient: Tensor) -> Tensor:
         return sum_of_channels(mean_over_space(gradient), activation)
