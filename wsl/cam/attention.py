@@ -1,7 +1,7 @@
 """Attention matrices of a transformer's blocks, kept in the graph, during one forward pass.
 
-Nothing is known of the network's classes: while it runs, torch's own attention functions (that of `nn.MultiheadAttention`
-and `scaled_dot_product_attention`) are computed as softmax(Q K^T) V with the softmax kept, and an explicit softmax over
+Nothing is known of the network's classes: while it runs, torch's own attention functions (`nn.MultiheadAttention`'s and
+`scaled_dot_product_attention`) are computed as softmax(Q K^T) V with the softmax kept, and an explicit softmax over
 square scores (B, heads, tokens, tokens) is kept as it is. The modules themselves stay as they are.
 """
 
