@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
 log = logging.getLogger("wsl")
 
+ROUNDING = 1e-5  # relative
 _told: set[tuple[str, str, str]] = set()
 
 
@@ -49,7 +50,8 @@ def forget_warnings() -> None:
 def _is_constant(maps: Tensor) -> bool:
     """Whether the map of any class has no contrast; a map of a single cell cannot have any."""
     flat = maps.flatten(1)
-    return flat.shape[1] > 1 and bool((flat.amax(1) == flat.amin(1)).any())
+    span = flat.amax(1) - flat.amin(1)
+    return flat.shape[1] > 1 and bool((span <= ROUNDING * flat.abs().amax(1)).any())
 
 
 def _why_not_finite(trace: Trace, layer: str | None) -> str:
@@ -77,4 +79,4 @@ def _why_constant(trace: Trace, layer: str | None, method: CamMethod, targets: T
 
 def _is_flat(activation: Tensor) -> bool:
     flat = activation.flatten(1)
-    return bool((flat == flat[:, :1]).all())
+    return bool((flat - flat[:, :1]).abs().max() <= ROUNDING * flat.abs().max())

@@ -25,7 +25,11 @@ class Tile:
 
 
 def plan_tiles(size: tuple[int, int], side: int, overlap: int) -> list[Tile]:
-    """Tiles of at most `side` pixels that cover an input of `size` (height, width), neighbours sharing `overlap` or more."""
+    """Tiles that cover an input of `size` (height, width), neighbours sharing `overlap` pixels or more.
+
+    side: the longest side of a tile, rounded down to a multiple of `GRID` where several tiles share a direction, so that
+    a tile is a whole number of cells.
+    """
     rows, columns = (_spans(length, side, overlap) for length in size)
     return [Tile(top, left, bottom, right) for top, bottom in rows for left, right in columns]
 
@@ -33,6 +37,7 @@ def plan_tiles(size: tuple[int, int], side: int, overlap: int) -> list[Tile]:
 def _spans(length: int, side: int, overlap: int) -> list[tuple[int, int]]:
     if length <= side:
         return [(0, length)]
+    side = side // GRID * GRID
     step = max(GRID, (side - overlap) // GRID * GRID)
     starts = list(range(0, length - side, step))
     last = -(-(length - side) // GRID) * GRID  # the last tile ends with the image
@@ -45,10 +50,9 @@ def stitch(maps: list[Tensor], tiles: list[Tile]) -> Tensor:
     Each cell is taken from the tile in which it lies deepest: a cell further from a tile's border than the network can
     see gets the value that it has without tiles.
     """
-    cells = [_place(each, tile) for each, tile in zip(maps, tiles, strict=True)]
-    rows, columns = max(top + m.shape[1] for (top, _), m in zip(cells, maps, strict=True)), max(
-        left + m.shape[2] for (_, left), m in zip(cells, maps, strict=True)
-    )
+    cells = _places(maps[0], tiles)
+    rows = max(top + each.shape[1] for (top, _), each in zip(cells, maps, strict=True))
+    columns = max(left + each.shape[2] for (_, left), each in zip(cells, maps, strict=True))
     whole = maps[0].new_zeros((len(maps[0]), rows, columns))
     depth = torch.full((rows, columns), -1.0)
     bottom, right = tiles[-1].bottom, tiles[-1].right
@@ -64,15 +68,14 @@ def stitch(maps: list[Tensor], tiles: list[Tile]) -> Tensor:
     return whole
 
 
-def _place(each: Tensor, tile: Tile) -> tuple[int, int]:
-    """Row and column of the tile's first cell in the whole map."""
-    height, width = tile.bottom - tile.top, tile.right - tile.left
-    return round(tile.top * each.shape[1] / height), round(tile.left * each.shape[2] / width)
+def _places(first: Tensor, tiles: list[Tile]) -> list[tuple[int, int]]:
+    """Row and column of each tile's first cell in the whole map; `first` (K, h, w) is the map of the first tile."""
+    height, width = tiles[0].bottom - tiles[0].top, tiles[0].right - tiles[0].left
+    return [(round(tile.top * first.shape[1] / height), round(tile.left * first.shape[2] / width)) for tile in tiles]
 
 
 def _depth(cells: int, cut_before: bool, cut_behind: bool) -> Tensor:
     """Cells to the nearest cut; the image's own border is no cut."""
     index = torch.arange(cells, dtype=torch.float32)
-    before = index if cut_before else torch.full((cells,), float(cells))
-    behind = cells - 1 - index if cut_behind else torch.full((cells,), float(cells))
-    return torch.minimum(before, behind)
+    far = torch.full((cells,), torch.inf)
+    return torch.minimum(index if cut_before else far, cells - 1 - index if cut_behind else far)
