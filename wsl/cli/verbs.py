@@ -7,6 +7,8 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from wsl.cli.audit import audit
+from wsl.cli.explain import explain
 from wsl.cli.progress import choose_progress
 from wsl.cli.tables import console, print_scores
 from wsl.config import Config, load_config
@@ -155,4 +157,5 @@ def info(options: argparse.Namespace) -> int:
 Verb = Callable[[argparse.Namespace], int]
 STAGE_VERBS = ("run", "train", "cams", "boxes", "seeds", "refine", "export", "report")
 VERBS: dict[str, Verb] = dict.fromkeys(STAGE_VERBS, run_stages)
-VERBS |= {"demo": demo, "check": check, "evaluate": evaluate, "config": show_config, "info": info}
+VERBS |= {"demo": demo, "check": check, "evaluate": evaluate, "config": show_config, "info": info, "explain": explain}
+VERBS["audit"] = audit
