@@ -8,10 +8,12 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+from wsl.cam.sources.folder import MapFolder
 from wsl.config import Config, DataConfig
 from wsl.data.reader import Dataset, guess_format, open_dataset
 from wsl.errors import ConfigError, DataError
 from wsl.models.checkpoint import load_checkpoint
+from wsl.pipeline.importing import open_source
 from wsl.pipeline.run_folder import Failure, RunFolder
 from wsl.progress import Progress, Silent
 from wsl.types import ClassSet, Sample
@@ -43,6 +45,11 @@ class Context:
     def classes(self) -> ClassSet:
         """The classes of the data set."""
         return self.data.classes
+
+    @cached_property
+    def map_folder(self) -> MapFolder:
+        """The maps made elsewhere that `cam.source` names."""
+        return open_source(self.config.cam, self.run.path, self.samples, self.classes)
 
     @cached_property
     def train_data(self) -> Dataset:

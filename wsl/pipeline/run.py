@@ -128,8 +128,7 @@ def run_stage(context: Context, name: str) -> StageResult:
     """Brings one stage up to date."""
     stage = STAGES[name]
     if not _is_needed(context, name):
-        why = "model.checkpoint is given" if context.config.model.checkpoint else "model.groups is given"
-        log.info("train: skipped, %s", why)
+        log.info("train: skipped, %s", _why_untrained(context.config))
         return StageResult(name, "skipped", {})
     settings, fingerprint = _settings(context, name), _fingerprint(context, name)
     if context.run.stage(name).get("fingerprint") != fingerprint:
@@ -146,7 +145,13 @@ def run_stage(context: Context, name: str) -> StageResult:
 
 
 def _is_needed(context: Context, name: str) -> bool:
-    return name != "train" or needs_training(context.config.model)
+    return name != "train" or (context.config.cam.source is None and needs_training(context.config.model))
+
+
+def _why_untrained(config: Config) -> str:
+    if config.cam.source is not None:
+        return "cam.source is given"
+    return "model.checkpoint is given" if config.model.checkpoint else "model.groups is given"
 
 
 def _settings(context: Context, name: str) -> dict[str, Any]:

@@ -155,7 +155,7 @@ class ImageLabelScorer:
 
     def update(self, sample: Sample, maps: ScoreMaps, files: StageFiles) -> None:
         pyramid = read_pyramid(files.maps(sample.image_id), sample.image_id)
-        if sample.class_ids is not None and pyramid is not None:
+        if sample.class_ids is not None and pyramid is not None and pyramid.known_ids:
             self.known = pyramid.known_ids
             self.rows.append(pyramid.probabilities)
             self.labels.append(sample.class_ids)

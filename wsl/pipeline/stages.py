@@ -14,8 +14,9 @@ from wsl.errors import ModelError, suggest
 from wsl.pipeline.classifiers import ReadyClassifier, identity_of, load_ready_classifier, needs_training
 from wsl.pipeline.context import Context
 from wsl.pipeline.device import select_device
-from wsl.pipeline.making_maps import layer_names
 from wsl.pipeline.images import do_images, missing
+from wsl.pipeline.importing import describe_source, import_maps
+from wsl.pipeline.making_maps import layer_names
 from wsl.pipeline.run_folder import Failure, hash_inputs
 from wsl.pipeline.work import BoxesWork, RefineWork, SeedsWork, StageFiles
 from wsl.refine.refiner import build_refiner
@@ -60,15 +61,32 @@ def train(context: Context) -> Outcome:
 
 
 def cams(context: Context) -> Outcome:
-    """Images -> cams/<image id>.npz."""
+    """Images, or maps made elsewhere -> cams/<image id>.npz."""
     from wsl.pipeline.making_maps import make_maps
 
-    ready = check_cams(context)
-    failures = make_maps(context, ready, select_device(context.config.device))
+    if context.config.cam.source is None:
+        failures = make_maps(context, check_classifier(context), select_device(context.config.device))
+    else:
+        failures = _import_maps(context)
     return Outcome(_image_counts(context, "cams", ".npz"), failures + context.data_failures())
 
 
-def check_cams(context: Context) -> ReadyClassifier:
+def _import_maps(context: Context) -> list[Failure]:
+    config, files = context.config, _files(context)
+    return import_maps(
+        config.cam, context.map_folder, context.samples, files=files, workers=config.workers, progress=context.progress
+    )
+
+
+def check_cams(context: Context) -> None:
+    """Raises what would stop the stage: no usable classifier, or no usable folder of maps."""
+    if context.config.cam.source is None:
+        check_classifier(context)
+    else:
+        _ = context.map_folder
+
+
+def check_classifier(context: Context) -> ReadyClassifier:
     """The classifier; raises what would stop the stage: no such file, classes, groups or layer."""
     ready = load_ready_classifier(context.config.model, context.classes, context.run.path / BEST)
     known = dict(ready.model.named_modules())
@@ -156,6 +174,9 @@ def _train_dependencies(context: Context) -> dict[str, Any]:
 
 def _cam_dependencies(context: Context) -> dict[str, Any]:
     config = as_dict(context.config)
+    if context.config.cam.source is not None:
+        cam = describe_source(context.config.cam, context.map_folder)
+        return {"cam": cam, "classes": list(context.classes.names)}
     settings: dict[str, Any] = {"cam": config["cam"], "classes": list(context.classes.names)}
     if not needs_training(context.config.model):
         settings["model"] = identity_of(context.config.model)
