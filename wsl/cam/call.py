@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.nn import functional
 
+from wsl.cam.device_fusion import fuse_on_device
 from wsl.cam.diagnosis import warn_once
 from wsl.cam.engine import ScaleRunner, mean_over_flips, no_side_effects
 from wsl.cam.inputs import input_size, stack_images
@@ -124,9 +125,10 @@ def _batches(images: Source) -> list[_Batch]:
     if isinstance(images, Tensor):
         if images.ndim != 4 or images.shape[1] != 3 or not images.is_floating_point():
             raise DataError(f"images: expected float (B, 3, H, W), but got {images.dtype} {tuple(images.shape)}.")
-        return [_Batch(tuple(range(len(images))), (images.shape[2], images.shape[3]), images)] if len(images) else []
+        rows, size = tuple(range(len(images))), (images.shape[2], images.shape[3])
+        return [_Batch(rows, size, images)] if rows else []
     if isinstance(images, np.ndarray) and images.ndim == 3:
-        raise DataError(f"images: expected a list of uint8 (H, W, 3), but got one array {images.shape}: put it in a list.")
+        raise DataError(f"images: expected a list of uint8 (H, W, 3), but got an array {images.shape}; use [image].")
     pixels = [read_image(each.image_path) if isinstance(each, Sample) else each for each in images]
     by_size: dict[tuple[int, int], list[int]] = {}
     for row, image in enumerate(pixels):
@@ -164,10 +166,14 @@ def _run(
     for name, rows in found.items():
         preset, layers = methods[name].fit_preset(options.preset), first.num_layers(methods[name])
         maps[name] = [
-            fuse(_pyramid(batch, place, levels, wanted[place], probabilities[place], layers), preset)
+            _fuse(_pyramid(batch, place, levels, wanted[place], probabilities[place], layers), preset, device)
             for place, levels in enumerate(rows)
         ]
     return batch, logits.cpu(), maps
+
+
+def _fuse(pyramid: MapPyramid, preset: Preset, device: torch.device) -> ScoreMaps:
+    return fuse(pyramid, preset) if device.type == "cpu" else fuse_on_device(pyramid, preset, device)
 
 
 def _wanted(logits: Tensor, outputs: list[list[Output]] | None, rows: Sequence[int]) -> list[list[Output]]:
@@ -185,7 +191,8 @@ def _check_logits(logits: Tensor, output: Output | None) -> None:
     if callable(output):
         return
     if logits.ndim != 2:
-        raise ConfigError(f"outputs: this network gives {tuple(logits.shape)}, not (B, O); give targets such as Region.")
+        shape = tuple(logits.shape)
+        raise ConfigError(f"outputs: this network gives {shape}, not (B, O); give targets such as Region.")
     if output is not None and not 0 <= output < logits.shape[1]:
         raise ConfigError(f"outputs: expected indices in 0..{logits.shape[1] - 1}, but got {output}.")
 

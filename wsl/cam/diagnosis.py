@@ -66,7 +66,7 @@ def _why_constant(trace: Trace, layer: str | None, method: CamMethod, targets: T
     activation = trace.activation(layer)
     rows = [row for row, each in enumerate(targets) if each]
     if all(bool((activation[row] == 0).all()) for row in rows):
-        return "the map is zero because the layer's activation is zero everywhere; check the weights or choose another layer"
+        return "the map is zero because the layer's activation is zero everywhere; check the weights or choose another"
     if all(_is_flat(activation[row]) for row in rows):
         return "the map is constant because the activation is the same everywhere in the image (a blank image?)"
     if "gradients" in method.needs and all(not bool(each.any()) for each in trace.gradients(layer, targets)):

@@ -181,7 +181,7 @@ def _predict(classifier: Classifier, images: Sequence[Image], options: CamOption
 
 def mean_over_flips(logits: Tensor, flip: bool) -> Tensor:
     """(2B, O) of images and their mirror images, or (B, O) -> float32 (B, O)."""
-    return logits.float().unflatten(0, (2, -1)).mean(0) if flip else logits.float()
+    return logits.float().reshape(2, -1, *logits.shape[1:]).mean(0) if flip else logits.float()
 
 
 def _choose(

@@ -25,8 +25,8 @@ Calls = list[tuple[str, nn.Module, Any, Any]]  # name, layer, input, output
 def fold_batch_norms(model: Classifier, layers: Sequence[str] = ()) -> int:
     """Folds in place; returns how many norms are gone.
 
-    `model` is in evaluation mode on the CPU, as it was loaded, and is used for inference only from then on. `layers` are
-    those that maps are made of: their own convolutions are left as they are.
+    `model` is in evaluation mode on the CPU, as it was loaded, and is used for inference only from then on. `layers`
+    are those that maps are made of: their own convolutions are left as they are.
     """
     probe = torch.randn(2, 3, PROBE_SIDE, PROBE_SIDE, generator=torch.Generator().manual_seed(0))
     try:

@@ -19,8 +19,8 @@ from wsl.errors import ConfigError, suggest
 from wsl.registry import Registry
 
 if TYPE_CHECKING:
-    from wsl.models.classifier import Classifier
     from wsl.cam.trace import Trace
+    from wsl.models.classifier import Classifier
 
 NEEDS = ("activations", "gradients", "head", "attention", "attention_gradients", "bias_gradients")
 

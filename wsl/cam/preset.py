@@ -76,13 +76,17 @@ PRESETS: dict[str, Preset] = {
     # SEAM infer_SEAM.py: the sum is clipped, not its parts.
     "seam": Preset(relu="fused", normaliser="seam"),
     # CLIP-ES: softmax score, min-max at the network's resolution, then bilinear.
-    "clip_es": Preset(raw_normaliser="min_max", normaliser="none", epsilon=1e-7, scale_fusion="max", target="probability"),
+    "clip_es": Preset(
+        raw_normaliser="min_max", normaliser="none", epsilon=1e-7, scale_fusion="max", target="probability"
+    ),
     # The sums of PSA with the network's own geometry: no half-cell shift between map and image.
     "aligned": Preset(input_sides="stride_plus_one", align_corners=True),
     # pytorch-grad-cam: ReLU and min-max per layer before resizing, mean over layers, min-max.
     "grad_cam": Preset(raw_normaliser="min_max", normaliser="min_max", epsilon=1e-7),
     # torch-cam: ReLU and min-max before resizing, maximum over layers.
-    "torchcam": Preset(raw_normaliser="min_max", normaliser="none", epsilon=1e-8, scale_fusion="max", layer_fusion="max"),
+    "torchcam": Preset(
+        raw_normaliser="min_max", normaliser="none", epsilon=1e-8, scale_fusion="max", layer_fusion="max"
+    ),
     # wsolevaluation: signed map, bicubic, min-max after resizing.
     "wsolevaluation": Preset(relu="none", normaliser="min_max", epsilon=0.0, interpolation="bicubic"),
     # Grad-CAM paper: ReLU of the weighted sum, divided by its maximum.

@@ -12,12 +12,12 @@ from numpy.typing import NDArray
 from wsl.cam.preset import Preset
 from wsl.types import ScoreMaps, Scores
 
-ROUNDING = np.float32(1e-6)  # relative
+ROUNDING = np.float32(1e-5)  # relative: what interpolation may leave of a constant
 
 
 @dataclass(frozen=True)
 class MapPyramid:
-    """One image's raw maps: `levels[l * S + s]` is float32 (K, h, w), flips already fused, for layer l and scale s of S.
+    """One image's raw maps: `levels[l * S + s]` is float32 (K, h, w), flips fused, for layer l and scale s of S.
 
     Levels are far smaller than a full-size map and regenerate it exactly, so they are what is stored.
     `size` is the image's (height, width). `probabilities` float32 (G,) is what the classifier says of the whole
@@ -83,15 +83,15 @@ def fuse_layers(maps: list[NDArray[np.float32]], fusion: str) -> NDArray[np.floa
     if fusion == "tanh_max":
         highest = stacked.max((1, 2), keepdims=True)
         return np.asarray(np.tanh(2 * stacked / np.where(highest > 0, highest, 1)).max(0), np.float32)
-    combine = {"mean": np.mean, "max": np.max, "product": np.prod}[fusion]
-    return np.asarray(combine(stacked, axis=0), np.float32)
+    fused = stacked.mean(0) if fusion == "mean" else stacked.max(0) if fusion == "max" else stacked.prod(0)
+    return np.asarray(fused, np.float32)
 
 
 def normalise(raw: NDArray[np.float32], preset: Preset) -> NDArray[np.float32]:
     """`raw` float32 (H, W) by the preset's normaliser.
 
-    A map without contrast becomes all zeros, never NaN: under "min_max" and "seam" one that is constant, under "max" one
-    that is nowhere positive.
+    A map without contrast becomes all zeros, never NaN: under "min_max" and "seam" one that is constant, under "max"
+    one that is nowhere positive.
     """
     if preset.normaliser == "none":
         return np.ascontiguousarray(raw)
@@ -112,7 +112,7 @@ def _min_max(raw: NDArray[np.float32], epsilon: float) -> NDArray[np.float32]:
 
 
 def _seam(raw: NDArray[np.float32], epsilon: np.float32) -> NDArray[np.float32]:
-    """(x - min - e) / (max - min + e), what lies within e of the minimum at 0: SEAM's own values dip to about -e there."""
+    """(x - min - e) / (max - min + e), and 0 within e of the minimum, where SEAM's own values dip to about -e."""
     low = raw.min()
     span = raw.max() - low
     return np.zeros_like(raw) if span <= 0 else np.maximum((raw - low - epsilon) / (span + epsilon), 0)

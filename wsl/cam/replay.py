@@ -1,9 +1,8 @@
 """Running only what follows a layer, for any network: everything that had finished before it gives its old output.
 
-While the network runs once, the outputs of the outermost modules that finish before the layer does are kept. In a replay
-these modules do nothing but hand them out, the layer hands out what it is given, and the rest of the network's own code
-runs as ever. So the head of any network can be run alone, without knowing its code; on a new activation the result is the
-network's own, bit for bit.
+While the network runs once, the outputs of the outermost modules that finish before the layer does are kept. In a
+replay these modules do nothing but hand them out, the layer hands out what it is given, and the rest of the network's
+own code runs as ever. So the head of any network can be run alone, without knowing its code.
 """
 
 from __future__ import annotations

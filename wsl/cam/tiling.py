@@ -27,8 +27,8 @@ class Tile:
 def plan_tiles(size: tuple[int, int], side: int, overlap: int) -> list[Tile]:
     """Tiles that cover an input of `size` (height, width), neighbours sharing `overlap` pixels or more.
 
-    side: the longest side of a tile, rounded down to a multiple of `GRID` where several tiles share a direction, so that
-    a tile is a whole number of cells.
+    side: the longest side of a tile, rounded down to a multiple of `GRID` where several tiles share a direction, so
+    that a tile is a whole number of cells.
     """
     rows, columns = (_spans(length, side, overlap) for length in size)
     return [Tile(top, left, bottom, right) for top, bottom in rows for left, right in columns]
@@ -64,7 +64,8 @@ def stitch(maps: list[Tensor], tiles: list[Tile]) -> Tensor:
         window = (slice(top, top + each.shape[1]), slice(left, left + each.shape[2]))
         deeper = inside > depth[window]
         depth[window] = torch.where(deeper, inside, depth[window])
-        whole[(slice(None), *window)] = torch.where(deeper.to(each.device), each, whole[(slice(None), *window)])
+        part = whole[:, window[0], window[1]]
+        part.copy_(torch.where(deeper.to(each.device), each, part))
     return whole
 
 

@@ -1,9 +1,9 @@
 """One forward pass of a batch, and what the methods ask of it: activations, gradients, the head alone, attention.
 
 No graph is built before the first layer that is asked for: the network runs without gradients up to it, its output is
-cut off as a fresh leaf, and only the rest is differentiated, with respect to activations and never to parameters. Frozen
-models, callers under `no_grad` and in-place layers work. Of a pooled head the gradient is the same at every position:
-it is computed on the pooled vector alone and expanded, so further classes cost next to nothing.
+cut off as a fresh leaf, and only the rest is differentiated, with respect to activations and never to parameters.
+Frozen models, callers under `no_grad` and in-place layers work. Of a pooled head the gradient is the same at every
+position: it is computed on the pooled vector alone and expanded, so further classes cost next to nothing.
 """
 
 from __future__ import annotations
@@ -113,14 +113,13 @@ class Trace:
             wanted = [self._recorder.outputs[name] for name in names]
             gradients = self.differentiate(wanted, targets)
             found = {
-                name: [self._to_map(each).float() for each in rows]
-                for name, rows in zip(names, gradients, strict=True)
+                name: [self._to_map(each).float() for each in rows] for name, rows in zip(names, gradients, strict=True)
             }
             self._cache = (targets, found)
         return self._cache[1]
 
     def differentiate(self, wanted: Sequence[Tensor], targets: Targets) -> list[list[Tensor]]:
-        """Gradients of the target scores with respect to recorded tensors (B, ...): per tensor, per image (K_b, ...)."""
+        """Gradients of the target scores with respect to recorded tensors (B, ...): per tensor and image (K_b, ...)."""
         return differentiate(self._outputs, wanted, targets)
 
     def _pooled_gradient(self, row: int, targets: Sequence[Target]) -> Tensor:
@@ -179,7 +178,7 @@ class Trace:
         return 1 if self._to_map(raw).shape[1:] == raw.shape[1:] else 3
 
     def run_head(self, layer: str | None, raw: Tensor, row: int) -> Tensor:
-        """The network's outputs when the layer's output for image `row` is `raw` (N, ...): only what follows it runs."""
+        """The network's outputs when the layer's output for image `row` is `raw` (N, ...): only the rest of it runs."""
         layer = self.resolve(layer)
         with torch.no_grad(), self.precision():
             if layer is None:

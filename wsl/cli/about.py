@@ -35,9 +35,11 @@ def _devices() -> list[str]:
         import torchvision  # noqa: F401  (a pair that does not match fails here)
     except (ImportError, RuntimeError) as error:
         return [f"torch and torchvision do not work together ({error}): install both in one go, from one index."]
+    from wsl.cam.method import list_methods
     from wsl.models import list_models
 
+    methods = f"methods (cam.method): {', '.join(list_methods())}"
     models = f"models (model.name): {', '.join(list_models())}"
     names = [torch.cuda.get_device_name(index) for index in range(torch.cuda.device_count())]
     devices = [f"cuda:{index} {name}" for index, name in enumerate(names)]
-    return [f"cpu: {torch.get_num_threads()} threads", *devices, models]
+    return [f"cpu: {torch.get_num_threads()} threads", *devices, models, methods]

@@ -60,7 +60,7 @@ def layer_names(layer: object) -> tuple[str, ...]:
 
 
 def prepare_model(model: Classifier, options: CamOptions, device: torch.device, compiled: bool = False) -> Classifier:
-    """The classifier made ready for maps: batch norms folded, on its device, in its memory layout, compiled if asked."""
+    """The classifier made ready for maps: batch norms folded, device, memory layout, compiled if asked."""
     method = options.build_method()
     # FullGrad is a sum over biases: a folded norm would merge two of them.
     if "bias_gradients" not in method.needs:
