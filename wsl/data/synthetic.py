@@ -31,6 +31,7 @@ from wsl.types import Box, ClassSet, Image, LabelMap
 DRAWN_CLASSES: tuple[str, ...] = tuple(KINDS)
 EMPTY_SHARE = 0.06  # of the images show clutter only
 OBJECT_SIDE = (0.28, 0.52)  # longest side of an object, as a share of the image's side
+PLANTED_DARK, PLANTED_LIGHT = (0.1, 0.3), (0.75, 0.95)  # brightness of the two colours of a planted ground
 LARGEST_OVERLAP = 0.12  # of an object's pixels may cover earlier ones
 SMALLEST_CONTRAST = 80.0  # RGB distance of an object's mean colour to the ground around it
 SHARPNESS = 4  # outlines are filled this many times larger, then averaged: soft edges, exact masks
@@ -91,10 +92,11 @@ def draw_image(
 ) -> DrawnImage:
     """One (size, size) image with 0 to `max_objects` objects; class_id i + 1 is `classes[i]`; see `draw_dataset`."""
     scene = _choose_scene(classes, planted or {}, rng)
-    canvas = _draw_clutter(_draw_ground(size, scene.textures, rng), rng)
+    canvas = _draw_clutter(_draw_ground(size, scene, rng), rng)
     label_map = np.zeros((size, size), np.uint8)
     boxes: list[Box] = []
-    count = 0 if rng.uniform() < scene.empty_share else int(rng.integers(1, max_objects + 1))
+    empty_share = 0.0 if scene.planted else EMPTY_SHARE  # a planted ground is never without its class
+    count = 0 if rng.uniform() < empty_share else int(rng.integers(1, max_objects + 1))
     for _ in range(count):
         class_id = scene.class_ids[int(rng.integers(len(scene.class_ids)))]
         alpha, u, v = _place(classes[class_id - 1], label_map, rng)
@@ -113,23 +115,23 @@ _SPLITS = ("train", "val")
 
 @dataclass(frozen=True)
 class _Scene:
-    """What an image may show: objects of these classes on one of these grounds, or nothing."""
+    """What an image may show: objects of these classes on one of these grounds, which are planted or free."""
 
     class_ids: tuple[int, ...]
     textures: tuple[Texture, ...]
-    empty_share: float
+    planted: bool = False
 
 
 def _choose_scene(classes: tuple[str, ...], planted: Mapping[str, str], rng: Rng) -> _Scene:
     """A class is drawn, and with it all that share its planted ground; the others share the grounds left over."""
     if not planted:
-        return _Scene(tuple(range(1, len(classes) + 1)), tuple(GROUNDS.values()), EMPTY_SHARE)
+        return _Scene(tuple(range(1, len(classes) + 1)), tuple(GROUNDS.values()))
     ground = planted.get(classes[int(rng.integers(len(classes)))])
     class_ids = tuple(i for i, name in enumerate(classes, start=1) if planted.get(name) == ground)
     if ground is not None:
-        return _Scene(class_ids, (GROUNDS[ground],), 0.0)  # the planted ground is never empty
+        return _Scene(class_ids, (GROUNDS[ground],), planted=True)
     free = tuple(texture for name, texture in GROUNDS.items() if name not in planted.values())
-    return _Scene(class_ids, free, EMPTY_SHARE)
+    return _Scene(class_ids, free)
 
 
 def _check_planted(planted: Mapping[str, str], classes: tuple[str, ...]) -> None:
@@ -190,13 +192,14 @@ def _box_of(mask: NDArray[np.bool_]) -> tuple[float, float, float, float]:
     return float(columns[0]), float(rows[0]), float(columns[-1] + 1), float(rows[-1] + 1)
 
 
-def _draw_ground(size: int, textures: tuple[Texture, ...], rng: Rng) -> Plane:
-    """(size, size, 3): two colours mixed by one of the textures."""
-    texture = textures[int(rng.integers(len(textures)))](size, rng)[..., None]
+def _draw_ground(size: int, scene: _Scene, rng: Rng) -> Plane:
+    """(size, size, 3): two colours mixed by one of the textures; a planted one is light on dark, to be seen at once."""
+    texture = scene.textures[int(rng.integers(len(scene.textures)))](size, rng)[..., None]
     value = rng.uniform(0.25, 0.8)
     near = (max(value - 0.22, 0.1), min(value + 0.22, 1.0))
-    first = draw_colour(rng, hue=None, saturation=(0.15, 0.7), value=near)
-    second = draw_colour(rng, hue=None, saturation=(0.15, 0.7), value=near)
+    dark, light = (PLANTED_DARK, PLANTED_LIGHT) if scene.planted else (near, near)
+    first = draw_colour(rng, hue=None, saturation=(0.15, 0.7), value=dark)
+    second = draw_colour(rng, hue=None, saturation=(0.15, 0.7), value=light)
     return (first * texture + second * (1 - texture)).astype(np.float32)
 
 
