@@ -1,13 +1,125 @@
-"""Layers with a spatial map, found by a probe."""
+"""Layers with a spatial map, found by watching one forward pass."""
 
 from __future__ import annotations
 
-from torch import Tensor
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from weakref import WeakKeyDictionary
 
-from wsl.errors import ModelError
+from torch import Tensor, nn
+
+from wsl.errors import ConfigError, ModelError
 from wsl.models.classifier import Classifier
+from wsl.models.probe import Probe, probe_network
+from wsl.models.spatial import AROUND, compute_misfit
+
+
+@dataclass(frozen=True)
+class Layer:
+    """Dotted name inside the classifier, and the map (C, h, w) that it gives."""
+
+    name: str
+    shape: tuple[int, int, int]
+
+    @property
+    def depth(self) -> int:
+        """How many modules it lies in."""
+        return self.name.count(".")
+
+
+def list_layers(model: Classifier, images: Tensor) -> list[Layer]:
+    """The modules whose output becomes a map with more than one position, in the order in which they finish.
+
+    images: float (B, 3, H, W), normalised; the shapes are for their size. Modules that run more than once are left out.
+    """
+    return _list_layers(model, probe_network(model, images, model.name), (images.shape[2], images.shape[3]))
+
+
+def _list_layers(model: Classifier, probe: Probe, size: tuple[int, int]) -> list[Layer]:
+    found = []
+    for call in probe.calls:
+        each = _to_map(model, call.output, size)
+        if each is not None and not isinstance(call.module, (nn.AdaptiveAvgPool2d, nn.AdaptiveMaxPool2d)):
+            found.append(Layer(call.name, (each.shape[1], each.shape[2], each.shape[3])))
+    return found
+
+
+def _to_map(model: Classifier, output: Tensor, size: tuple[int, int]) -> Tensor | None:
+    try:
+        found = model.tokens_to_map(output, size)
+    except ModelError:
+        return None
+    fits = found.shape[2] * found.shape[3] > 1 and compute_misfit(found.shape[2:], size) <= AROUND
+    return found if fits else None
+
+
+Signature = tuple[tuple[str, int], ...]
+_KNOWN: WeakKeyDictionary[nn.Module, dict[int, tuple[Signature, tuple[str, ...]]]] = WeakKeyDictionary()
 
 
 def find_stages(model: Classifier, images: Tensor, count: int = 3) -> tuple[str, ...]:
-    """The last layer of each of the last `count` resolutions."""
-    raise ModelError("not built yet")
+    """The last layer of each of the last `count` resolutions, in the order in which they run.
+
+    Of layers of one resolution the outermost counts, so that ResNets give the ends of their stages. Where all layers
+    have one resolution (plain ViTs), the last layer of `count` evenly spaced blocks. Layers that the outputs do not
+    depend on, such as the patches behind a class token's last attention, are left out.
+
+    images: float (B, 3, H, W), normalised. What was found is remembered as long as the model has the same modules.
+    Raises ModelError when there is no such layer.
+    """
+    if count < 1:
+        raise ConfigError(f"count: expected at least 1 resolution, but got {count}.")
+    signature = tuple((name, id(module)) for name, module in model.named_modules())
+    known = _KNOWN.setdefault(model, {})
+    if count not in known or known[count][0] != signature:
+        known[count] = signature, _find_stages(model, images, count)
+    return known[count][1]
+
+
+def _find_stages(model: Classifier, images: Tensor, count: int) -> tuple[str, ...]:
+    size = (images.shape[2], images.shape[3])
+    probe = probe_network(model, images, model.name)
+    reached = _find_reached(model, probe, size)
+    layers = [layer for layer in _list_layers(model, probe, size) if layer.name in reached]
+    if not layers:
+        raise ModelError(f"{model.name}: no layer with a spatial map on the way to the outputs was found.")
+    sides = list(dict.fromkeys(layer.shape[1:] for layer in reversed(layers)))
+    if len(sides) == 1:
+        return _find_blocks(model, layers, count)
+    ends = [_outermost(layer for layer in layers if layer.shape[1:] == each) for each in sides[:count]]
+    return tuple(layer.name for layer in sorted(ends, key=layers.index))
+
+
+def _find_reached(model: Classifier, probe: Probe, size: tuple[int, int]) -> set[str]:
+    """Names of the layers with a position that the outputs depend on."""
+    maps = {name: _to_map(model, each, size) for name, each in probe.find_gradients().items()}
+    return {name for name, each in maps.items() if each is not None and each.any()}
+
+
+def _outermost(layers: Iterable[Layer]) -> Layer:
+    """The last of those that lie in the fewest modules."""
+    found = list(layers)
+    least = min(layer.depth for layer in found)
+    return [layer for layer in found if layer.depth == least][-1]
+
+
+def _find_blocks(model: Classifier, layers: Sequence[Layer], count: int) -> tuple[str, ...]:
+    blocks = max(_list_towers(model, layers), key=len, default=[])
+    if len(blocks) < count:
+        return (_outermost(layers).name,)
+    chosen = [blocks[(index + 1) * len(blocks) // count - 1] for index in range(count)]
+    return tuple(_outermost(block).name for block in chosen)
+
+
+def _list_towers(model: Classifier, layers: Sequence[Layer]) -> list[list[list[Layer]]]:
+    """Per container of like modules its blocks, each with the layers inside it."""
+    towers = []
+    for name, module in model.named_modules():
+        if isinstance(module, (nn.Sequential, nn.ModuleList)) and len({type(each) for each in module}) == 1:
+            inside = [_find_inside(layers, f"{name}.{child}") for child, _ in module.named_children()]
+            towers.append([block for block in inside if block])
+    return towers
+
+
+def _find_inside(layers: Sequence[Layer], block: str) -> list[Layer]:
+    return [layer for layer in layers if layer.name == block or layer.name.startswith(block + ".")]

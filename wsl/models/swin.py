@@ -26,6 +26,8 @@ class SwinClassifier(Classifier):
 
     def tokens_to_map(self, output: Tensor, input_size: tuple[int, int]) -> Tensor:
         """(B, h, w, C) of the inner layers -> (B, C, h, w); maps that are channels-first already stay."""
+        if output.ndim != 4:
+            return super().tokens_to_map(output, input_size)
         rows, columns = input_size[0] // 4, input_size[1] // 4
         while rows > 1 or columns > 1:
             if tuple(output.shape[1:3]) == (rows, columns):

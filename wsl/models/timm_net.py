@@ -14,6 +14,7 @@ from torch.nn import functional
 
 from wsl.errors import ConfigError, MissingExtraError, ModelError, suggest
 from wsl.models.classifier import Classifier
+from wsl.models.spatial import to_channels_first, tokens_to_grid
 from wsl.models.stride import check_stride
 
 PREFIX = "timm/"
@@ -51,15 +52,10 @@ class TimmClassifier(Classifier):
     def tokens_to_map(self, output: Tensor, input_size: tuple[int, int]) -> Tensor:
         """Tokens (B, prefix + rows * columns, C) or a map in either order -> (B, C, h, w)."""
         if output.ndim == 4:
-            last = self.channels_last and output.shape[3] % output.shape[1] == 0 and output.shape[3] > output.shape[1]
-            return output.permute(0, 3, 1, 2) if last else output
-        rows, columns = _find_grid(self.net, input_size)
-        if output.ndim != 3 or output.shape[1] < rows * columns:
-            raise ModelError(
-                f"{self.name}: expected a layer with {rows} x {columns} tokens, but got shape {tuple(output.shape)}; "
-                f"choose another layer, e.g. '{self.default_layer}'."
-            )
-        return output[:, output.shape[1] - rows * columns :].transpose(1, 2).reshape(len(output), -1, rows, columns)
+            return to_channels_first(output, input_size, self.name, self.channels_last)
+        grid = _find_grid(self.net, input_size)
+        without = output.shape[1:2] == (grid[0] * grid[1],)  # CaiT, XCiT: the class token comes in late
+        return tokens_to_grid(output, grid, 0 if without else getattr(self.net, "num_prefix_tokens", 0), self.name)
 
 
 def build_timm(name: str, *, num_outputs: int | None, output_stride: int, head: str) -> TimmClassifier:
@@ -127,6 +123,8 @@ def _find_stride(net: nn.Module) -> int:
 
 def _find_layer(net: nn.Module, name: str) -> str:
     if hasattr(net, "patch_embed") and hasattr(net, "blocks") and hasattr(net.blocks[-1], "norm1"):
+        if getattr(net, "global_pool", "") == "avg" and hasattr(net, "norm"):
+            return "net.norm"  # the head reads the mean of its patch tokens
         return f"net.blocks.{len(net.blocks) - 1}.norm1"  # the class token reads the patches here for the last time
     info = getattr(net, "feature_info", None)
     if not info:

@@ -10,6 +10,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from wsl.models.classifier import MODELS, Classifier
+from wsl.models.spatial import tokens_to_grid
 from wsl.models.stride import check_stride
 from wsl.models.torchvision_net import build_net
 
@@ -60,9 +61,7 @@ class VitClassifier(Classifier):
     def tokens_to_map(self, output: Tensor, input_size: tuple[int, int]) -> Tensor:
         if output.ndim == 4:
             return output
-        rows, columns = self.find_grid(input_size)
-        patches = output[:, output.shape[1] - rows * columns :]
-        return patches.transpose(1, 2).reshape(len(output), -1, rows, columns)
+        return tokens_to_grid(output, self.find_grid(input_size), 1, self.name)
 
     def adapt_state(self, state: Mapping[str, Tensor]) -> dict[str, Tensor]:
         adapted, name = dict(state), "encoder.pos_embedding"

@@ -1,0 +1,138 @@
+"""One watched forward pass of a network: what every module was given and gave, in order, with gradients."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from wsl.errors import ModelError
+
+MAIN_OUTPUTS = ("out", "logits")  # of networks that give a dict
+
+
+@dataclass(frozen=True, eq=False)
+class Call:
+    """One module's turn, in order of finishing: dotted `name`, and its output, still in the graph.
+
+    given: its input as it was before the call, where that is one vector per image: (B, C), (B, C, 1, 1), ...
+    """
+
+    name: str
+    module: nn.Module
+    given: Tensor | None
+    output: Tensor
+
+
+@dataclass(frozen=True, eq=False)
+class Probe:
+    """calls: of every module that ran exactly once and gave a floating tensor. outputs: (B, O) or (B, O, H, W)."""
+
+    calls: tuple[Call, ...]
+    outputs: Tensor
+
+    def find_gradients(self) -> dict[str, Tensor]:
+        """d outputs / d output of each call that they depend on, by its name.
+
+        A head whose weights are all zero (the published start of some) hides everything: then the input of the last
+        linear layer stands for the outputs.
+        """
+        found = self._differentiate(self.outputs)
+        if any(gradient.any() for gradient in found.values()):
+            return found
+        inputs = [call.given for call in self.calls if isinstance(call.module, nn.Linear) and call.given is not None]
+        return self._differentiate(inputs[-1]) if inputs else found
+
+    def _differentiate(self, outputs: Tensor) -> dict[str, Tensor]:
+        if not outputs.requires_grad:
+            return {}
+        weights = torch.linspace(1, 2, outputs.numel(), device=outputs.device).reshape(outputs.shape)
+        score = (outputs.float() * weights).sum()
+        calls = [call for call in self.calls if call.output.requires_grad]
+        gradients = torch.autograd.grad(score, [call.output for call in calls], retain_graph=True, allow_unused=True)
+        return {call.name: each for call, each in zip(calls, gradients, strict=True) if each is not None}
+
+
+def find_outputs(output: Any, name: str) -> Tensor:
+    """The outputs tensor of what a network returns: itself, the entry 'out' or 'logits', or the first of a tuple."""
+    found = output
+    if isinstance(output, Mapping):
+        found = next((output[key] for key in MAIN_OUTPUTS if key in output), None)
+    elif hasattr(output, "logits"):
+        found = output.logits
+    elif isinstance(output, (tuple, list)) and output:
+        found = output[0]
+    if not isinstance(found, Tensor) or found.ndim not in (2, 4):
+        kind = tuple(found.shape) if isinstance(found, Tensor) else type(output).__name__
+        raise ModelError(f"{name}: expected outputs (B, O) or (B, O, H, W), or a dict with 'out', but got {kind}.")
+    return found
+
+
+def probe_network(net: nn.Module, images: Tensor, name: str) -> Probe:
+    """Runs `net` once on images (B, 3, H, W) in evaluation mode, with a graph from the images on.
+
+    The network is left as it came: mode, hooks and parameter gradients. ModelError when it cannot run on the images.
+    """
+    calls: list[Call] = []
+    with torch.inference_mode(False), torch.enable_grad(), evaluating(net), _watching(net, calls):
+        try:
+            output = net(images.detach().clone().requires_grad_())
+        except (RuntimeError, AssertionError, ValueError, IndexError, TypeError) as error:
+            reason = (str(error) or type(error).__name__).splitlines()[0].rstrip(".")
+            raise ModelError(
+                f"{name} could not run on images of shape {tuple(images.shape)} ({reason}): give images that fit it."
+            ) from error
+    times = Counter(call.name for call in calls)
+    once = tuple(call for call in calls if times[call.name] == 1)
+    return Probe(once, find_outputs(output, name))
+
+
+@contextmanager
+def evaluating(net: nn.Module) -> Iterator[None]:
+    """Evaluation mode; each module gets its own mode back."""
+    modes = {module: module.training for module in net.modules()}
+    net.eval()
+    try:
+        yield
+    finally:
+        for module, mode in modes.items():
+            module.training = mode
+
+
+@contextmanager
+def _watching(net: nn.Module, calls: list[Call]) -> Iterator[None]:
+    waiting: list[Tensor | None] = []
+
+    def begin(_module: nn.Module, inputs: tuple[Any, ...]) -> None:
+        waiting.append(_keep_vector(inputs[0] if inputs else None))
+
+    def end(name: str) -> Any:
+        def keep(module: nn.Module, _inputs: Any, output: Any) -> Tensor | None:
+            given = waiting.pop()
+            if not isinstance(output, Tensor) or not output.is_floating_point():
+                return None
+            calls.append(Call(name, module, given, output))
+            return output.clone()  # a later in-place layer must not overwrite it
+
+        return keep
+
+    modules = [(name, module) for name, module in net.named_modules() if name]
+    handles: list[Any] = [module.register_forward_pre_hook(begin) for _, module in modules]
+    handles += [module.register_forward_hook(end(name)) for name, module in modules]
+    try:
+        yield
+    finally:
+        for handle in handles:
+            handle.remove()
+
+
+def _keep_vector(value: Any) -> Tensor | None:
+    """A clone, because an in-place layer overwrites what it is given."""
+    if not isinstance(value, Tensor) or not value.is_floating_point() or value.ndim < 2:
+        return None
+    return value.clone() if value[0].numel() == max(value.shape[1:]) else None
