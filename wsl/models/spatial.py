@@ -42,4 +42,4 @@ def tokens_to_grid(output: Tensor, grid: tuple[int, int], prefix: int, name: str
             f"{name}: expected {rows} x {columns} = {rows * columns} tokens + {prefix} prefix tokens, but got shape "
             f"{tuple(output.shape)}; choose another layer."
         )
-    return output[:, prefix:].transpose(1, 2).reshape(len(output), -1, rows, columns)
+    return output[:, prefix:].transpose(1, 2).reshape(len(output), output.shape[2], rows, columns)
