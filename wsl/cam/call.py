@@ -17,14 +17,14 @@ from wsl.cam.diagnosis import warn_once
 from wsl.cam.engine import ScaleRunner, mean_over_flips, no_side_effects
 from wsl.cam.inputs import input_size, stack_images
 from wsl.cam.method import CamMethod, build_method
-from wsl.cam.options import CamOptions
+from wsl.cam.options import STAGES, CamOptions
 from wsl.cam.preset import Preset, get_preset
 from wsl.cam.pyramid import MapPyramid, fuse
 from wsl.cam.targets import TARGETS, Target
 from wsl.checks import check_image
 from wsl.data.images import read_image
 from wsl.errors import ConfigError, DataError
-from wsl.models.classifier import Classifier
+from wsl.models.classifier import IMAGENET_MEAN, IMAGENET_STD, Classifier
 from wsl.models.wrap import wrap_network
 from wsl.types import Image, Sample, ScoreMaps
 
@@ -59,6 +59,8 @@ def compute_score_maps(
     flip: bool = False,
     options: Mapping[str, Any] | None = None,
     device: torch.device | None = None,
+    mean: tuple[float, float, float] = IMAGENET_MEAN,
+    std: tuple[float, float, float] = IMAGENET_STD,
     **settings: Any,
 ) -> CamResult:
     """Score maps in the images' own pixels, for arrays, tensors or samples; the network is left as it came.
@@ -67,8 +69,10 @@ def compute_score_maps(
     as the network wants it; or uint8 arrays (H, W, 3), or `Sample`s, of any sizes, which are normalised here.
     outputs: per image a list of output indices (0-based) or target callables, or one such list for all of them; None =
     the highest logit. Output i gets class id i + 1, a callable its position + 1. method: one or several from the same
-    forward pass. layers: dotted module names, or "stages"; () = found by itself. options: of the method. settings:
-    further fields of `CamOptions` (long_side, target, tile, precision, label_mode, ...).
+    forward pass. layers: dotted names of modules of `model`, or "stages" for the last layer of each of the last three
+    resolutions; () = found by itself. options: of the method. mean, std: of the RGB input in [0, 1], for arrays and
+    samples of a network that does not bring them. settings: further fields of `CamOptions` (long_side, target, tile,
+    precision, label_mode, ...).
 
     Raises ConfigError for unknown names, DataError for images of another shape, ModelError for layers and networks that
     do not fit the method.
@@ -76,17 +80,26 @@ def compute_score_maps(
     names = [method] if isinstance(method, str) else list(method)
     preset = get_preset(preset) if isinstance(preset, str) else preset
     chosen = CamOptions(
-        method=names[0], layers=(layers,) if isinstance(layers, str) else tuple(layers), scales=tuple(scales),
-        flip=flip, preset=preset, **({"label_mode": "single"} | settings),
+        method=names[0], layers=_layer_names(layers, isinstance(model, Classifier)), scales=tuple(scales), flip=flip,
+        preset=preset, **({"label_mode": "single"} | settings),
     )  # fmt: skip
     methods = {name: build_method(name, **(options or {})) for name in names}
     if model.training:
         warn_once("training mode", None, model, "the network came in training mode; maps are made in evaluation mode")
     batches, count = _batches(images), len(images)
     wanted = _per_image(outputs, count)
-    device = device or next((each.device for each in model.parameters()), torch.device("cpu"))
-    classifier = wrap_network(model, images=batches[0].probe(device)) if batches else wrap_network(model)
-    return _gather(count, [_run(classifier, batch, wanted, chosen, methods, device) for batch in batches], names)
+    first = next(model.parameters(), torch.zeros(()))
+    device = device or first.device
+    with torch.inference_mode(False):
+        probe = batches[0].probe(device, first.dtype) if batches else None
+        classifier = wrap_network(model, images=probe, mean=mean, std=std)
+        return _gather(count, [_run(classifier, batch, wanted, chosen, methods, device) for batch in batches], names)
+
+
+def _layer_names(layers: str | Sequence[str], own_names: bool) -> tuple[str, ...]:
+    """As the engine knows them: a wrapped network is `net` of its wrapper."""
+    names = (layers,) if isinstance(layers, str) else tuple(layers)
+    return names if own_names or names == (STAGES,) else tuple(f"net.{name}" for name in names)
 
 
 @dataclass(frozen=True)
@@ -98,21 +111,21 @@ class _Batch:
     pixels: Tensor | list[Image]
 
     def make_input(self, classifier: Classifier, options: CamOptions, device: torch.device) -> Callable[..., Tensor]:
+        dtype = next(classifier.parameters(), torch.zeros(())).dtype
+
         def make(scale: float, places: Sequence[int]) -> Tensor:
             size = input_size(self.size, options.long_side, scale, classifier.output_stride, options.preset)
             if isinstance(self.pixels, Tensor):
                 as_given = scale == 1 and options.long_side is None and options.preset.input_sides == "exact"
-                return _scale(self.pixels[list(places)].to(device), self.size if as_given else size)
+                return _scale(self.pixels[list(places)].to(device, dtype), self.size if as_given else size)
             chosen = [self.pixels[place] for place in places]
-            return stack_images(chosen, size, classifier.mean, classifier.std).to(device)
+            return stack_images(chosen, size, classifier.mean, classifier.std).to(device, dtype)
 
         return make
 
-    def probe(self, device: torch.device) -> Tensor:
-        """One image as the network may see it, to find its layers with."""
-        if isinstance(self.pixels, Tensor):
-            return self.pixels[:1].to(device)
-        return torch.rand(1, 3, *self.size, generator=torch.Generator().manual_seed(0)).to(device)
+    def probe(self, device: torch.device, dtype: torch.dtype) -> Tensor:
+        """Noise of the images' size, to find the network's layers with: an image may happen to be blank."""
+        return torch.randn(1, 3, *self.size, generator=torch.Generator().manual_seed(0)).to(device, dtype)
 
 
 def _scale(images: Tensor, size: tuple[int, int]) -> Tensor:

@@ -89,5 +89,6 @@ def resolve_layers(
 ) -> tuple[str | None, ...]:
     """The layers that a method looks at; None is the map that a pooled head averages."""
     if tuple(layers) == (STAGES,) or (not layers and method.default_layers == STAGES):
-        return find_stages(model, batch[:1])
+        with torch.enable_grad():
+            return find_stages(model, batch[:1])
     return tuple(layers) or (None,)

@@ -10,9 +10,9 @@ AROUND = 1.0  # positions by which padding and rounding may move a side of a map
 
 
 def to_channels_first(output: Tensor, input_size: tuple[int, int], name: str, channels_last: bool = False) -> Tensor:
-    """A 4-D map in either order -> (B, C, h, w): the two axes whose ratio is nearest to the input's are the space.
+    """A 4-D map in either order -> (B, C, h, w): the two axes that have the input's shape are the space.
 
-    input_size: (height, width) of the network's input. channels_last: which order wins when both fit equally well.
+    input_size: (height, width) of the network's input. channels_last: which order wins when both fit.
     name: of the network, for the ModelError when neither order fits.
     """
     first, last = compute_misfit(output.shape[2:], input_size), compute_misfit(output.shape[1:3], input_size)
@@ -21,7 +21,7 @@ def to_channels_first(output: Tensor, input_size: tuple[int, int], name: str, ch
             f"{name}: expected a layer with a map of the input's shape, {input_size[0]} x {input_size[1]}, but got "
             f"{tuple(output.shape)}; choose another layer."
         )
-    turned = last < first or (last == first and channels_last)
+    turned = first > AROUND or (channels_last and last <= AROUND)
     return output.permute(0, 3, 1, 2) if turned else output
 
 
