@@ -54,17 +54,21 @@ def _columns(scores: Sequence[Tensor], wanted: Sequence[Tensor]) -> list[list[Te
 
 def _batched(scores: Sequence[Tensor], wanted: Sequence[Tensor]) -> list[list[Tensor]] | None:
     """All slots in one vectorised backward pass; None where an operation has no such form."""
-    stacked = torch.stack(list(scores))
-    directions = torch.eye(len(scores), device=stacked.device, dtype=stacked.dtype)
+    stacked, scale = torch.stack(list(scores)), _scale_of(wanted)
+    directions = torch.eye(len(scores), device=stacked.device, dtype=stacked.dtype) * scale
     try:
         found = torch.autograd.grad(stacked, list(wanted), directions, retain_graph=True, is_grads_batched=True)
     except RuntimeError:
         return None
-    return [list(each) for each in found]
+    return [list(each if scale == 1.0 else each.float() / scale) for each in found]
+
+
+def _scale_of(wanted: Sequence[Tensor]) -> float:
+    return HALF_SCALE if any(each.dtype in HALF for each in wanted) else 1.0
 
 
 def _gradient(score: Tensor, wanted: Sequence[Tensor]) -> list[Tensor]:
-    scale = HALF_SCALE if any(each.dtype in HALF for each in wanted) else 1.0
+    scale = _scale_of(wanted)
     start = torch.full_like(score, scale)
     found = torch.autograd.grad(score, list(wanted), start, retain_graph=True, allow_unused=True)
     zeros = [torch.zeros_like(tensor) if each is None else each for each, tensor in zip(found, wanted, strict=True)]

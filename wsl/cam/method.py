@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from wsl.cam.trace import Trace
     from wsl.models.classifier import Classifier
 
-NEEDS = ("activations", "gradients", "head", "attention", "attention_gradients", "bias_gradients")
+NEEDS = ("activations", "gradients", "hessian", "head", "attention", "attention_gradients", "bias_gradients")
 
 
 class CamMethod(ABC):
@@ -92,7 +92,7 @@ class ActivationMethod(CamMethod):
 
 def is_constant_over_space(gradient: Tensor) -> bool:
     """Whether a gradient is one number per channel, expanded over space: that of a pooled head."""
-    return gradient.stride()[2:] == (0, 0)
+    return all(step == 0 or side == 1 for step, side in zip(gradient.stride()[2:], gradient.shape[2:], strict=True))
 
 
 def mean_over_space(gradient: Tensor) -> Tensor:

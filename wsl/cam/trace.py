@@ -14,6 +14,7 @@ from typing import Any
 
 import torch
 from torch import Tensor
+from torch.nn.attention import SDPBackend, sdpa_kernel
 
 from wsl.cam.attention import record_attention
 from wsl.cam.gradients import differentiate
@@ -66,6 +67,8 @@ class Trace:
             )
             if "head" in self.needs:
                 self._replays = {name: stack.enter_context(Replay(self.model, name)) for name in names}
+            if "hessian" in self.needs:
+                stack.enter_context(sdpa_kernel(SDPBackend.MATH))  # fused attention has no second derivative
             stack.enter_context(self.precision())
             self.leaf = self.images.detach().clone().requires_grad_(from_start)
             self._forward(self.leaf)

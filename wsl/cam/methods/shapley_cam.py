@@ -22,7 +22,7 @@ from wsl.cam.trace import Trace
 class ShapleyCam(CamMethod):
     """Grad-CAM with second-order weights."""
 
-    needs = frozenset({"gradients"})
+    needs = frozenset({"gradients", "hessian"})
     per_position = True
 
     def compute_maps(self, trace: Trace, layer: str | None, targets: Targets) -> list[Tensor]:
