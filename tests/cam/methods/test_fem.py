@@ -29,6 +29,14 @@ def test_by_hand() -> None:
     torch.testing.assert_close(found, expected)
 
 
+def test_five_positions_are_too_few() -> None:
+    values = torch.zeros(1, 1, 6)
+    values[..., 0] = 1
+    method = build_method("fem")
+    assert not method.combine(values[..., :5]).any()  # type: ignore[attr-defined]
+    assert method.combine(values).any()  # type: ignore[attr-defined]
+
+
 @pytest.mark.parametrize("deviations", [2.0, 1.0, 0.5])
 def test_equals_the_loop_for_every_class(deviations: float) -> None:
     model, x = flat_net(), normal(1, 3, 8, 8)

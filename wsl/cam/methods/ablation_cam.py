@@ -1,4 +1,4 @@
-"""Ablation-CAM: w_ck = (y_c - y_c with A_k = 0) / y_c, M_c = sum_k w_ck A_k. Desai & Ramaswamy, WACV 2020, eq. 2 and 3.
+"""Ablation-CAM: w_ck = (y_c - y_c with A_k = 0) / y_c, M_c = sum_k w_ck A_k. Desai & Ramaswamy, WACV 2020.
 
 Only what follows the layer runs again, once per channel that is not zero already, for all classes together. Behind a
 pooling the head runs on pooled vectors, and a linear head needs no run: without channel k its outputs are lower by

@@ -1,6 +1,7 @@
 """FEM: channels weigh by how much of the image they single out. Fuad et al., Features Understanding in 3D CNNs, 2020.
 
-w_k = share of the positions with A_k > mean_k + 2 std_k, M = sum_k w_k A_k. No class takes part.
+w_k = share of the positions with A_k > mean_k + 2 std_k, M = sum_k w_k A_k. No class takes part. No value of n can
+lie more than sqrt(n - 1) deviations above their mean: a map of up to five positions gives zeros.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
 """Score-CAM: weights are what the network says of the image seen through each channel. Wang et al., CVPRW 2020.
 
-H_k = min-max of the enlarged A_k, s_ck = y_c(X * H_k), w_ck = softmax_k(s_ck - y_c(X_0)), M_c = sum_k w_ck A_k
-(equations 5 to 8 and algorithm 1). The baseline X_0 is the zero of the normalised input, the image that an empty mask
-leaves; since the softmax runs over channels, no baseline changes the maps.
+H_k = min-max of the enlarged A_k, s_ck = y_c(X * H_k), w_ck = softmax_k(s_ck - y_c(X_0)), M_c = sum_k w_ck A_k.
+The baseline X_0 is the zero of the normalised input, the image that an empty mask leaves; since the softmax runs over
+channels, no baseline changes the maps.
 
 Three definitions are in use, and their maps differ:
 - "paper": the above, with the target as it is (a logit, unless another target is chosen);
