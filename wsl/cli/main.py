@@ -13,6 +13,8 @@ from collections.abc import Sequence
 
 from wsl.cli.audit import AUDIT_HELP
 from wsl.cli.audit import add_arguments as add_audit_arguments
+from wsl.cli.compare import COMPARE_HELP
+from wsl.cli.compare import add_arguments as add_compare_arguments
 from wsl.cli.explain import EXPLAIN_HELP
 from wsl.cli.explain import add_arguments as add_explain_arguments
 from wsl.errors import WslError
@@ -51,6 +53,7 @@ def build_parser() -> argparse.ArgumentParser:
     _evaluate_verb(verbs)
     add_explain_arguments(_verb(verbs, "explain", EXPLAIN_HELP, overrides=False))
     add_audit_arguments(_verb(verbs, "audit", AUDIT_HELP, overrides=False))
+    add_compare_arguments(_verb(verbs, "compare", COMPARE_HELP, overrides=False), CONFIG_HELP)
     config = _verb(verbs, "config", "print all settings of a configuration as YAML, or list the presets")
     config.add_argument("--config", help=CONFIG_HELP)
     config.add_argument("--list", action="store_true", help="list the presets that come with wsl")

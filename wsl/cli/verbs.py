@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from wsl.cli.audit import audit
+from wsl.cli.compare import compare
 from wsl.cli.explain import explain
 from wsl.cli.progress import choose_progress
 from wsl.cli.tables import console, print_scores
@@ -158,4 +159,4 @@ Verb = Callable[[argparse.Namespace], int]
 STAGE_VERBS = ("run", "train", "cams", "boxes", "seeds", "refine", "export", "report")
 VERBS: dict[str, Verb] = dict.fromkeys(STAGE_VERBS, run_stages)
 VERBS |= {"demo": demo, "check": check, "evaluate": evaluate, "config": show_config, "info": info, "explain": explain}
-VERBS["audit"] = audit
+VERBS |= {"audit": audit, "compare": compare}
