@@ -55,8 +55,9 @@ def opposite_maps(case: Case, preset: Preset) -> Maps:
     """The method's raw maps with the other sign, through the same preset."""
     images = images_for(case.network)
     model, method = wrap_network(NETWORKS[case.network](), images=images), build_method(case.method, **case.options)
-    trace = Trace(model, images, case.layers, method.needs)
-    raw = method.compute_maps(trace, case.layers[0], [[Logit((case.output,))]] * len(images))
+    layer = f"net.{case.layers[0]}"  # as a wrapped network calls it
+    trace = Trace(model, images, (layer,), method.needs)
+    raw = method.compute_maps(trace, layer, [[Logit((case.output,))]] * len(images))
     size = (images.shape[2], images.shape[3])
     levels = [(-each).clamp(min=0).numpy() for each in raw]
     return np.stack([fuse(MapPyramid("", (each,), (1,), size), preset).scores[0] for each in levels])
