@@ -84,10 +84,10 @@ def hash_map_files(folder: MapFolder) -> str:
     """16 hex digits that change when a map file comes, goes or changes: names, sizes, and bytes from eight places."""
     suffix = get_format(folder.format).suffix
     digest = hashlib.sha256()
-    for path in sorted(folder.path.rglob(f"*{suffix}")):
+    for name in sorted(path.relative_to(folder.path).as_posix() for path in folder.path.rglob(f"*{suffix}")):
+        path = folder.path / name
         if path.is_file():
-            digest.update(path.relative_to(folder.path).as_posix().encode() + b"\0")
-            digest.update(str(path.stat().st_size).encode() + b"\0" + _sample_bytes(path))
+            digest.update(f"{name}\0{path.stat().st_size}\0".encode() + _sample_bytes(path))
     return digest.hexdigest()[:16]
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import tokenize
 from pathlib import Path
 from typing import IO, Any
 
@@ -12,6 +13,7 @@ from numpy.typing import NDArray
 from wsl.cam.sources.limits import check_file_size
 from wsl.errors import DataError
 
+_HEADER_ERRORS = (ValueError, TypeError, EOFError, SyntaxError, MemoryError, RecursionError, tokenize.TokenError)
 Header = tuple[tuple[int, ...], bool, "np.dtype[Any]"]
 
 
@@ -23,20 +25,18 @@ def holds_objects(path: Path) -> bool:
 
 
 def read_array(path: Path) -> NDArray[Any]:
-    """The array of an `.npy` file without objects; DataError when the file is damaged or holds objects."""
+    """The floating array of an `.npy` file; DataError when the file is damaged or holds anything else."""
     check_file_size(path)
     with path.open("rb") as stream:
         shape, fortran, dtype = read_header(path, stream)
-        if dtype.hasobject:
-            raise DataError(f"{path}: expected an array of numbers, but got pickled objects; set cam.source_format.")
-        count = math.prod(shape)
+        if dtype.kind != "f" or min(shape, default=0) < 0:
+            found = "pickled objects" if dtype.hasobject else f"{dtype} {shape}"
+            raise DataError(f"{path}: expected an array of floating numbers, but got {found}.")
         content = stream.read()
-    if len(content) != count * dtype.itemsize:
-        raise DataError(
-            f"{path}: expected {count * dtype.itemsize} bytes for {dtype} {shape}, but the file holds {len(content)}."
-        )
-    flat = np.frombuffer(content, dtype, count)
-    return flat.reshape(shape, order="F" if fortran else "C")
+    expected = math.prod(shape) * dtype.itemsize
+    if len(content) != expected:
+        raise DataError(f"{path}: expected {expected} bytes for {dtype} {shape}, but the file holds {len(content)}.")
+    return np.frombuffer(content, dtype).reshape(shape, order="F" if fortran else "C")
 
 
 def read_header(path: Path, stream: IO[bytes]) -> Header:
@@ -47,6 +47,6 @@ def read_header(path: Path, stream: IO[bytes]) -> Header:
             return np.lib.format.read_array_header_1_0(stream)
         if version == (2, 0):
             return np.lib.format.read_array_header_2_0(stream)
-    except (ValueError, TypeError, EOFError, SyntaxError, MemoryError, RecursionError) as error:
+    except _HEADER_ERRORS as error:
         raise DataError(f"{path}: expected an .npy file, but {error}.") from None
     raise DataError(f"{path}: expected .npy version 1.0 or 2.0, but got {version}.")

@@ -14,7 +14,7 @@ from wsl.cam.sources.limits import check_file_size, check_unpacked_size
 from wsl.cam.sources.map_format import Files, MapFormat, find_by_id
 from wsl.cam.sources.maps import ClassMaps, MapRequest, StoredMaps, check_classes, to_class_maps
 from wsl.cam.store import read_pyramid, read_score_maps
-from wsl.errors import DataError
+from wsl.errors import ConfigError, DataError
 
 
 def read_npz(files: Files, request: MapRequest) -> ClassMaps | StoredMaps:
@@ -50,7 +50,11 @@ def _read_foreign(path: Path, request: MapRequest) -> ClassMaps:
 
 def _read_preset(path: Path) -> Preset:
     with np.load(path, allow_pickle=False) as archive:  # read whole and checked just before
-        return Preset(**json.loads(str(archive["preset"])))
+        text = str(archive["preset"])
+    try:
+        return Preset(**json.loads(text))
+    except (ValueError, TypeError, RecursionError, ConfigError) as error:
+        raise DataError(f"{path}: expected the fields of a preset, but {error}; make the maps again.") from None
 
 
 FORMAT = MapFormat(".npz", read_npz, find_by_id(".npz"))
