@@ -23,13 +23,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add("images", nargs="+", metavar="IMAGE", help="image files, or folders of them")
     network = parser.add_argument_group("the classifier").add_argument
     network("--model", help="a name of `wsl info` or timm/NAME; default: resnet50")
-    network(
-        "--weights", default="imagenet", help="imagenet, another published name, a file, or none; default: imagenet"
-    )
+    network("--weights", help="imagenet, another published name, a file, or none for random ones; default: imagenet")
     network("--checkpoint", help="a classifier of `wsl train` instead of --model")
-    network(
-        "--head", default="original", help="original, or pooled: VGG, ViT, MobileNetV3 with a linear layer on means"
-    )
+    network("--head", help="original (default), or pooled: VGG, ViT, MobileNetV3 with a linear layer on means")
     network("--outputs", type=int, help="length of the class scores, where the weights do not have 1000")
     network("--side", type=int, help="shorter side of the network's input; default: 256, or that of the training")
     network("--device", default="auto", help="auto, cpu, cuda, ...; default: auto")

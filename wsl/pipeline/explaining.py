@@ -9,7 +9,6 @@ from pathlib import Path
 from wsl.cam.method import CamMethod, build_method
 from wsl.cam.options import CamOptions
 from wsl.cam.preset import Preset, get_preset
-from wsl.checks import check_range
 from wsl.data.images import read_image
 from wsl.data.paths import list_images
 from wsl.errors import ConfigError, DataError, WslError, suggest
@@ -27,7 +26,7 @@ from wsl.pipeline.explained_files import (
 from wsl.pipeline.images import failure_of
 from wsl.pipeline.named_classifier import NamedClassifier, Prediction
 from wsl.pipeline.run_folder import Failure
-from wsl.progress import Progress, Silent
+from wsl.progress import Progress, Silent, track
 from wsl.report.colours import list_colormaps
 from wsl.types import Image, Sample
 
@@ -66,7 +65,8 @@ class ExplainOptions:
             raise ConfigError(f"top: expected at least 1 prediction to list, but got {self.top}.")
         if self.colour not in list_colormaps():
             raise ConfigError(f"Unknown colour map '{self.colour}'.{suggest(self.colour, list_colormaps())}")
-        check_range(self.alpha, 0, 1, "alpha")
+        if not 0 <= self.alpha <= 1:
+            raise ConfigError(f"alpha: expected a value in [0, 1], but got {self.alpha}.")
 
 
 @dataclass(frozen=True)
@@ -88,13 +88,14 @@ class Explanation:
 
 def list_image_files(paths: Sequence[Path]) -> list[Path]:
     """The given files, and the images directly in given folders, each once; DataError for a folder without any."""
-    found: list[Path] = []
+    found: dict[Path, Path] = {}
     for path in paths:
         inside = list_images(path) if path.is_dir() else [path]
         if not inside:
             raise DataError(f"{path}: expected images in this folder, but found none.")
-        found += inside
-    return list({path.resolve(): path for path in reversed(found)}.values())[::-1]
+        for each in inside:
+            found.setdefault(each.resolve(), each)
+    return list(found.values())
 
 
 def explain_images(
@@ -111,19 +112,16 @@ def explain_images(
     """
     options.check()
     explainer = Explainer(classifier, options, output)
-    progress = progress or Silent()
-    progress.start("explain", len(paths))
     explained: list[Explanation] = []
     failures: list[Failure] = []
-    for path, name in zip(paths, name_images(paths), strict=True):
+    named = zip(paths, name_images(paths), strict=True)
+    for path, name in track(named, progress or Silent(), "explain", len(paths)):
         try:
             explained.append(explainer.explain(path, name))
         except Exception as error:
             if isinstance(error, WslError) and not isinstance(error, DataError):
                 raise  # the same for every image
             failures.append(failure_of(Sample(name, path), error))
-        progress.step()
-    progress.stop()
     explainer.write_summary(explained, failures)
     return explained, failures
 

@@ -134,6 +134,8 @@ def _build_at_any_stride(
         try:
             return build_classifier(name, num_outputs=outputs, output_stride=stride, head=head, weights=weights)
         except ConfigError as error:
+            if "output_stride" not in str(error):
+                raise
             refusals.append(error)
     raise refusals[0]
 

@@ -118,8 +118,17 @@ def _draw_line(texts: Sequence[str], cell: int, size: int, height: int) -> Image
     line = np.full((height, _figure_width(len(texts) - 1, cell), 3), PAPER, np.uint8)
     for index, text in enumerate(texts):
         if text:
-            line = draw_text(line, (_cell_left(index, cell), 3), shorten_text(text, size, cell), size, INK)
+            line = draw_text(line, (_cell_left(index, cell), 3), shorten_middle(text, size, cell), size, INK)
     return line
+
+
+def shorten_middle(text: str, size: int, width: int) -> str:
+    """The text if it fits into `width` pixels, otherwise its start and end around '…': layers differ at their ends."""
+    for kept in range(len(text), 0, -1):
+        shown = text if kept == len(text) else text[: kept // 2] + "…" + text[len(text) - (kept - kept // 2) :]
+        if measure_text(shown, size)[0] <= width:
+            return shown
+    return "…"
 
 
 def _cell_width(shown: Image) -> int:
