@@ -16,7 +16,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from wsl.cam.method import CamMethod, sum_of_channels
+from wsl.cam.method import CamMethod, check_targets, sum_of_channels
 from wsl.cam.option_checks import check_count
 from wsl.cam.targets import Target, Targets
 from wsl.cam.trace import Trace
@@ -119,6 +119,7 @@ class MaskedMethod(CamMethod):
 
     def compute_maps(self, trace: Trace, layer: str | None, targets: Targets) -> list[Tensor]:
         """One set of masked forward passes per image that has classes."""
+        check_targets(targets, len(trace.images))
         activations = trace.activation(layer)
         with torch.no_grad():
             return [self._compute_map(trace, row, activations[row], each) for row, each in enumerate(targets)]

@@ -77,6 +77,7 @@ class ActivationMethod(CamMethod):
 
     def compute_maps(self, trace: Trace, layer: str | None, targets: Targets) -> list[Tensor]:
         """The formula once per image that has classes."""
+        check_targets(targets, len(trace.images))
         activations = trace.activation(layer)
         return [
             self.combine(activations[row]).expand(len(each), -1, -1)

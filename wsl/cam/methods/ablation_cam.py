@@ -13,7 +13,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from wsl.cam.method import METHODS, CamMethod, sum_of_channels
+from wsl.cam.method import METHODS, CamMethod, check_targets, sum_of_channels
 from wsl.cam.option_checks import check_count
 from wsl.cam.targets import Target, Targets
 from wsl.cam.trace import Trace
@@ -33,6 +33,7 @@ class AblationCam(CamMethod):
 
     def compute_maps(self, trace: Trace, layer: str | None, targets: Targets) -> list[Tensor]:
         """Slopes of all channels from one set of head runs per image that has classes."""
+        check_targets(targets, len(trace.images))
         layer, activations = trace.resolve(layer), trace.activation(layer)
         with torch.no_grad():
             return [

@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from wsl.cam.attention import AttentionRecord, check_no_layer, rows_to_maps
-from wsl.cam.method import METHODS, CamMethod
+from wsl.cam.method import METHODS, CamMethod, check_targets
 from wsl.cam.targets import Targets
 from wsl.cam.trace import Trace
 from wsl.errors import ConfigError
@@ -39,6 +39,7 @@ class AttentionRollout(CamMethod):
 
     def compute_maps(self, trace: Trace, layer: str | None, targets: Targets) -> list[Tensor]:
         check_no_layer("attention_rollout", layer)
+        check_targets(targets, len(trace.images))
         maps = rows_to_maps(trace.model, self._roll_out(trace), trace.size)
         return [maps[row].expand(len(each), -1, -1) for row, each in enumerate(targets)]
 
