@@ -37,7 +37,13 @@ def ask(case: Case) -> Maps:
 
 def describe(case: Case) -> dict[str, Any]:
     """What was asked, for the reader of peers.json."""
-    return {"method": case.theirs, "network": case.network, "layers": case.layers, "output": case.output, "asked": case.asked}
+    return {
+        "method": case.theirs,
+        "network": case.network,
+        "layers": case.layers,
+        "output": case.output,
+        "asked": case.asked,
+    }
 
 
 def main() -> int:

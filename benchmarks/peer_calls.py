@@ -7,12 +7,10 @@ from __future__ import annotations
 
 import contextlib
 import io
-import os
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
@@ -23,9 +21,8 @@ PEERS = ("grad-cam", "torchcam", "captum")
 @contextlib.contextmanager
 def quiet() -> Iterator[None]:
     """Hides the peers' progress bars and prints."""
-    with open(os.devnull, "w", encoding="utf8") as nowhere, contextlib.redirect_stdout(io.StringIO()):
-        with contextlib.redirect_stderr(nowhere):
-            yield
+    with contextlib.redirect_stdout(io.StringIO()), contextlib.redirect_stderr(io.StringIO()):
+        yield
 
 
 def make_grid(rows: int, columns: int) -> Callable[[Tensor], Tensor]:

@@ -97,7 +97,9 @@ CASES = (
     *(_torchcam(network, "GradCAM", "grad_cam") for network in ("pooled", "flat", "signed")),
     *(_torchcam(network, "XGradCAM", "xgrad_cam") for network in ("pooled", "flat")),
     *(_torchcam(network, "LayerCAM", "layer_cam") for network in ("flat", "signed")),
-    _torchcam("flat", "GradCAM", "grad_cam", layers=BOTH_LAYERS, asked=FULL_SIZE, name="torchcam GradCAM flat two layers"),
+    _torchcam(
+        "flat", "GradCAM", "grad_cam", layers=BOTH_LAYERS, asked=FULL_SIZE, name="torchcam GradCAM flat two layers"
+    ),
     _torchcam(
         "flat", "LayerCAM", "layer_cam", layers=BOTH_LAYERS, asked=FULL_SIZE, name="torchcam LayerCAM flat two layers"
     ),
