@@ -19,6 +19,7 @@ from torch.nn.attention import SDPBackend, sdpa_kernel
 from wsl.cam.attention import record_attention
 from wsl.cam.gradients import differentiate
 from wsl.cam.method import check_targets
+from wsl.cam.pooled_layer import is_pooled_map
 from wsl.cam.recorder import BiasRecorder, LayerRecorder
 from wsl.cam.replay import Replay
 from wsl.cam.targets import Logit, Target, Targets
@@ -51,7 +52,9 @@ class Trace:
         self._run()
 
     def resolve(self, layer: str | None) -> str | None:
-        """The layer's name; None stays None where it means the map that a pooled head averages."""
+        """The layer's name; None where it is the map that a pooled head averages."""
+        if is_pooled_map(self.model, layer, self.images):
+            return None
         return layer if layer is not None or self.model.pooled else self.model.default_layer
 
     def _run(self) -> None:
