@@ -119,6 +119,14 @@ def test_layers_and_poolings_have_files_of_their_own(classifier: NamedClassifier
     assert maximum.logit != pytest.approx(average.logit, abs=1e-3)
 
 
+def test_stages_are_three_columns(image: Path, tmp_path: Path) -> None:
+    named = load_named_classifier(model="resnet18", weights="none", outputs=3, side=64)
+    (found,), _ = explain_images([image], named, ExplainOptions(layers=("stages",)), tmp_path)
+    folders = sorted(path.name for path in (tmp_path / "maps").iterdir())
+    assert [name.split(".net.")[1].split(".")[0] for name in folders] == ["layer2", "layer3", "layer4"]
+    assert len(found.files) == 9
+
+
 def test_same_bytes_twice(classifier: NamedClassifier, image: Path, tmp_path: Path) -> None:
     options = ExplainOptions(figure=True, pooling=True)
     for folder in ("a", "b"):

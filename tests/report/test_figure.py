@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from wsl.errors import DataError
-from wsl.report.figure import BAR_WIDTH, NOTE_BAND, TITLE_BAND, FigureRow, draw_figure, shorten_middle
+from wsl.report.figure import BAR_WIDTH, MIN_CELL, NOTE_BAND, TITLE_BAND, FigureRow, draw_figure, shorten_middle
 from wsl.report.heat import draw_heat, draw_heat_overlay
 from wsl.report.lettering import measure_text
 from wsl.report.panel import GAP, TITLE_SIZE
@@ -14,7 +14,7 @@ from wsl.report.panel import GAP, TITLE_SIZE
 SIDE = 160
 IMAGE = np.full((80, SIDE, 3), 90, np.uint8)
 RAMP = np.linspace(0, 1, SIDE, dtype=np.float32)[None].repeat(80, 0)
-CELL = SIDE + GAP
+CELL = MIN_CELL + GAP
 
 
 def cell_of(figure: np.ndarray, row: int, column: int) -> np.ndarray:
@@ -63,7 +63,7 @@ def test_any_shape_can_be_drawn(size: tuple[int, int]) -> None:
     image = np.zeros((*size, 3), np.uint8)
     figure = draw_figure(image, ["method with a long name"], [FigureRow("class", [np.zeros(size, np.float32)])])
     assert figure.dtype == np.uint8
-    assert figure.shape[1] > 130
+    assert figure.shape[1] > 2 * MIN_CELL
 
 
 def test_long_names_keep_both_ends() -> None:

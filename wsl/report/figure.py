@@ -16,7 +16,7 @@ from wsl.report.panel import GAP, INK, LEGEND_SIZE, PAPER, TITLE_SIZE
 from wsl.types import Image
 
 FIGURE_SIDE = 256
-MIN_CELL = 130  # pixels that a title has, however narrow the image is
+MIN_CELL = 200  # pixels that a title has, however narrow the image is
 BAR_WIDTH = 14
 TICK = 4
 LABEL_WIDTH = 44  # room for "0.125" beside the bar
