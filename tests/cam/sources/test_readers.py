@@ -70,7 +70,7 @@ def test_pickled_maps_of_another_data_set_or_size_are_refused(name: str, tmp_pat
         DataError, match=rf"img_1.npy: expected class keys in {first}\.\.{first + 1} .* got {first + 2};"
     ):
         read(tmp_path, name, few)
-    with pytest.raises(DataError, match="expected maps as large as the image, 6x4 .*, but got 4x6"):
+    with pytest.raises(DataError, match=r"expected maps as large as the image, 6x4 .*, but got 4x6"):
         read(tmp_path, name, MapRequest("a/img_1", (6, 4), CLASSES, (1, 3)))
 
 
