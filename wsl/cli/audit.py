@@ -18,9 +18,10 @@ if TYPE_CHECKING:
 
 AUDIT_HELP = "do the classes of a run look at their objects or at the background?"
 LEGEND = (
-    "share of the map's energy (x lift: 1 = as much as a uniform map would put there); contrast: mean score on the "
-    "object over mean score off it; score: of the image > of the object on a foreign ground (on the ground of another "
-    "image of its class) > of the image without the object"
+    "regions: share of the map's energy (x lift: 1 = as much as a uniform map would put there)",
+    "contrast: mean score on the object over mean score off it",
+    "score: of the image as it is; object on: the object pasted on the ground of another image of its class > on a "
+    "foreign ground; ground alone: the own > the foreign ground without the object",
 )
 DONE, SOME_FAILED = 0, 4
 SHOWN_FAILURES = 10
@@ -65,7 +66,7 @@ def print_audit(found: Audit, folder: Path) -> None:
     out = console()
     if found.classes:
         out.print(_table(found.classes))
-    lines = [f"\n{LEGEND}"] if found.classes else ["Nothing to audit: no image of the run has a map and an object."]
+    lines = ["", *LEGEND] if found.classes else ["Nothing to audit: no image of the run has a map and an object."]
     lines.append(NOTES[found.objects])
     lines += [f"failed: {failure.message}" for failure in found.failures[:SHOWN_FAILURES]]
     for line in [*lines, f"Files in {folder}"]:
@@ -76,11 +77,11 @@ def _table(classes: Sequence[ClassAudit]) -> Table:
     from rich.table import Table
 
     columns = ["class", "verdict", "images", "on object", "around it", "others", "border", "rest", "contrast"]
-    table = Table(*columns, "score > foreign (own) > removed", box=None, pad_edge=False, header_style="bold")
+    table = Table(*columns, "score", "object on", "ground alone", box=None, pad_edge=False, header_style="bold")
     for each in classes:
         energy = _energy_cells(each.shares) if each.shares else ["-"] * 6
-        montage = _montage_cell(each.montage) if each.montage else "-"
-        table.add_row(each.name, each.verdict, str(len(each.images)), *energy, montage)
+        montage = _montage_cells(each.montage) if each.montage else ["-"] * 3
+        table.add_row(each.name, each.verdict, str(len(each.images)), *energy, *montage)
     return table
 
 
@@ -91,6 +92,7 @@ def _energy_cells(shares: EnergyShares) -> list[str]:
     return [*cells, "-" if shares.contrast is None else f"{shares.contrast:.1f}"]
 
 
-def _montage_cell(scores: MontageScores) -> str:
-    control = "" if scores.control is None else f" ({scores.control:.2f})"
-    return f"{scores.score:.2f} > {scores.foreign:.2f}{control} > {scores.removed:.2f}"
+def _montage_cells(scores: MontageScores) -> list[str]:
+    control = "-" if scores.control is None else f"{scores.control:.2f}"
+    pairs = f"{control} > {scores.foreign:.2f}", f"{scores.removed:.2f} > {scores.empty:.2f}"
+    return [f"{scores.score:.2f}", *pairs]

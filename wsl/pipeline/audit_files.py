@@ -19,7 +19,7 @@ from wsl.report.overlay import write_png
 
 FOLDER = "audit"
 JSON_NAME, CSV_NAME, PICTURES = "audit.json", "audit.csv", "examples"
-MONTAGE_NUMBERS = ("score", "foreign", "control", "removed", "lost", "kept", "energy", "area")
+MONTAGE_NUMBERS = ("score", "foreign", "control", "removed", "empty", "lost", "kept", "energy", "area")
 
 
 def write_audit(auditor: Auditor, audit: Audit, folder: Path, examples: int) -> None:
@@ -151,4 +151,5 @@ def _montage_cells(outcome: MontageOutcome, target: Any) -> list[AuditCell]:
     ]
     if montages.control is not None and scores.control is not None:
         cells.append(AuditCell(f"own class's ground {scores.control:.2f}", montages.control))
-    return [*cells, AuditCell(f"object removed {scores.removed:.2f}", montages.removed)]
+    cells.append(AuditCell(f"object removed {scores.removed:.2f}", montages.removed))
+    return [*cells, AuditCell(f"foreign ground alone {scores.empty:.2f}", montages.empty)]

@@ -31,6 +31,7 @@ class Montages:
     foreign: Image
     control: Image | None
     removed: Image
+    empty: Image
     foreign_id: str
     control_id: str | None
 
@@ -70,10 +71,12 @@ class MontageTester:
             return None
         home = _pick(own, rng)
         mask = objects.target
+        empty = self._empty_ground(away, class_id, mask.shape)
         return Montages(
-            foreign=paste_objects(image, mask, self._empty_ground(away, class_id, mask.shape)),
+            foreign=paste_objects(image, mask, empty),
             control=paste_objects(image, mask, self._empty_ground(home, class_id, mask.shape)) if home else None,
             removed=remove_objects(image, mask),
+            empty=empty,
             foreign_id=away.image_id,
             control_id=home.image_id if home else None,
         )
@@ -95,10 +98,10 @@ class MontageTester:
     def _score(
         self, sample: Sample, image: Image, montages: Montages, objects: Objects, class_id: int
     ) -> MontageOutcome:
-        pictures = [montages.foreign, image, montages.removed]
+        pictures = [montages.foreign, image, montages.removed, montages.empty]
         pictures += [] if montages.control is None else [montages.control]
         pyramids = self._pyramids(sample, pictures, class_id)
-        foreign, own, removed, *control = [_probability(pyramid, class_id) for pyramid in pyramids]
+        foreign, own, removed, empty, *control = [_probability(pyramid, class_id) for pyramid in pyramids]
         maps = fuse(pyramids[0], self.maker.preset).scores
         shares = compute_energy_shares(maps[0], split_regions(objects.target))
         scores = MontageScores(
@@ -106,6 +109,7 @@ class MontageTester:
             foreign=foreign,
             control=control[0] if control else None,
             removed=removed,
+            empty=empty,
             energy=shares.energy[OBJECT] if shares else None,
             area=float(objects.target.mean()),
         )

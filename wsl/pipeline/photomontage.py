@@ -1,9 +1,10 @@
-"""The photomontage test: does a class keep its score on a foreign ground, and on its own ground without the object?
+"""The photomontage test: is it the object or the ground that a classifier goes by?
 
-An object cut out and pasted on the ground of images without its class should still be recognised, and its own ground
-alone should not. A classifier that has learned the ground instead does the opposite. Pasting itself disturbs, so the
-same object is also pasted on the ground of another image of its own class: that is what the foreign ground is held
-against.
+Four pictures are compared, with and without the object, on the ground of its own class and on a foreign one: the object
+pasted on either ground, and either ground alone. A class that is known by its objects keeps its score on a foreign
+ground and has none without an object. A class that is known by its ground does the opposite. The two grounds are always
+held against each other, so what pasting and painting over cost by themselves, and what the classifier says of any
+picture at all, does not count.
 """
 
 from __future__ import annotations
@@ -24,7 +25,7 @@ SOFT_EDGE = 0.7  # pixels, standard deviation of the blurred mask
 LARGEST_OBJECT = 0.7  # of the image: above this hardly any ground is left to be tested
 
 LOST = 0.5  # of the score must be lost on a foreign ground
-KEPT = 0.5  # of the score must remain without the object
+KEPT = 0.5  # of the score must be what the own ground alone gets above a foreign one alone
 LEAST_SCORE = 0.2  # below this mean score the class is not recognised, so there is nothing to lose
 
 
@@ -34,31 +35,38 @@ class MontageScores:
 
     score: the image as it is. foreign: the object on the ground of an image without the class. control: the object on
     the ground of another image of the class, None when there is no other. removed: the image without the object.
-    energy: share of the map's energy on the object pasted on foreign ground, None when the map is empty. area: share of
-    the pixels that the object has.
+    empty: the foreign ground without the object. energy: share of the map's energy on the object pasted on foreign
+    ground, None when the map is empty. area: share of the pixels that the object has.
     """
 
     score: float
     foreign: float
     control: float | None
     removed: float
+    empty: float
     energy: float | None
     area: float
 
     @property
     def lost(self) -> float | None:
-        """Share of the score that the foreign ground costs, beyond what pasting costs; None when the score is 0."""
+        """What the foreign ground costs the object, as a share of the score; None when the score is 0.
+
+        (control - foreign) / score, or (score - foreign) / score without a control.
+        """
         reference = self.score if self.control is None else self.control
         return (reference - self.foreign) / self.score if self.score > 0 else None
 
     @property
     def kept(self) -> float | None:
-        """Share of the score that is left without the object; None when the score is 0."""
-        return self.removed / self.score if self.score > 0 else None
+        """What the own ground alone gets above a foreign one, as a share of the score; None when the score is 0.
+
+        (removed - empty) / score.
+        """
+        return (self.removed - self.empty) / self.score if self.score > 0 else None
 
 
 def relies_on_background(scores: MontageScores) -> bool | None:
-    """True when at least half of the score is lost on foreign ground and at least half is kept without the object.
+    """True when at least half of the score is lost on foreign ground and at least half is kept by the own ground alone.
 
     None when the mean score is below 0.2: a class that is not recognised has nothing to lose.
     """
@@ -77,6 +85,7 @@ def mean_scores(scores: Sequence[MontageScores]) -> MontageScores | None:
         foreign=_mean([each.foreign for each in scores]),
         control=_mean_known([each.control for each in scores]),
         removed=_mean([each.removed for each in scores]),
+        empty=_mean([each.empty for each in scores]),
         energy=_mean_known([each.energy for each in scores]),
         area=_mean([each.area for each in scores]),
     )
