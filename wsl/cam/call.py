@@ -81,7 +81,7 @@ def compute_score_maps(
     preset = get_preset(preset) if isinstance(preset, str) else preset
     chosen = CamOptions(
         method=names[0], layers=_layer_names(layers, isinstance(model, Classifier)), scales=tuple(scales), flip=flip,
-        preset=preset, **({"label_mode": "single"} | settings),
+        preset=preset, **({"label_mode": "single", "channels_last": False} | settings),
     )  # fmt: skip
     methods = {name: build_method(name, **(options or {})) for name in names}
     if model.training:
