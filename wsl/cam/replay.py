@@ -24,6 +24,7 @@ class Replay:
         self.model, self.layer = model, dict(model.named_modules())[layer]
         self._finished: list[tuple[nn.Module, int, Any]] = []  # module, depth, output
         self._depth, self._reached = 0, False
+        self._own_memory: bool | None = None  # whether every version needs its own copy of the old outputs
 
     def __enter__(self) -> Replay:
         self._handles: list[Any] = []
@@ -51,16 +52,31 @@ class Replay:
             self._finished.append((module, self._depth, tree_map(_detach, output)))
 
     def run(self, raw: Tensor, row: int, images: Tensor) -> Tensor:
-        """Outputs (N, O) for N versions `raw` (N, ...) of the layer's output for image `row` of the recorded batch."""
-        copies = len(raw)
-        with _handing_out(self._plan(raw, row)):
-            outputs: Tensor = self.model(images[row : row + 1].expand(copies, -1, -1, -1))
+        """Outputs (N, O) for N versions `raw` (N, ...) of the layer's output for image `row` of the recorded batch.
+
+        The old outputs are shared between the versions, unless something behind the layer writes to them in place.
+        """
+        if len(raw) == 1 or self._own_memory is not None:
+            return self._run(raw, row, images, self._own_memory or len(raw) == 1)
+        try:
+            outputs = self._run(raw.clone(), row, images, own_memory=False)
+        except RuntimeError as error:
+            if "single memory location" not in str(error):
+                raise
+            self._own_memory = True
+            return self._run(raw, row, images, own_memory=True)
+        self._own_memory = False
         return outputs
 
-    def _plan(self, raw: Tensor, row: int) -> dict[nn.Module, list[Any]]:
+    def _run(self, raw: Tensor, row: int, images: Tensor, own_memory: bool) -> Tensor:
+        with _handing_out(self._plan(raw, row, own_memory)):
+            outputs: Tensor = self.model(images[row : row + 1].expand(len(raw), -1, -1, -1))
+        return outputs
+
+    def _plan(self, raw: Tensor, row: int, own_memory: bool) -> dict[nn.Module, list[Any]]:
         plan: dict[nn.Module, list[Any]] = {}
         for module, _, output in self._finished:
-            copies = tree_map(lambda each: _repeat(each, row, len(raw)), output)
+            copies = tree_map(lambda each: _repeat(each, row, len(raw), own_memory), output)
             plan.setdefault(module, []).append(copies)
         plan.setdefault(self.layer, []).append(raw)
         return plan
@@ -70,20 +86,26 @@ def _detach(value: Any) -> Any:
     return value.detach().clone() if isinstance(value, Tensor) else value
 
 
-def _repeat(value: Any, row: int, copies: int) -> Any:
-    return value[row : row + 1].expand(copies, *value.shape[1:]) if isinstance(value, Tensor) else value
+def _repeat(value: Any, row: int, copies: int, own_memory: bool) -> Any:
+    if not isinstance(value, Tensor):
+        return value
+    repeated = value[row : row + 1].expand(copies, *value.shape[1:])
+    return repeated.clone() if own_memory else repeated
 
 
 @contextmanager
 def _handing_out(plan: dict[nn.Module, list[Any]]) -> Iterator[None]:
     """Each module's first calls return the planned outputs, further ones run its own code."""
+    before = {module: vars(module).get("forward") for module in plan}
     for module, outputs in plan.items():
         module.forward = _first_from(outputs, module.forward)
     try:
         yield
     finally:
-        for module in plan:
+        for module, own in before.items():
             del module.forward
+            if own is not None:
+                module.forward = own
 
 
 def _first_from(outputs: Sequence[Any], forward: Any) -> Any:
