@@ -36,14 +36,19 @@ def signed_map(network: PooledNet, images: Tensor) -> np.ndarray:
 @pytest.mark.parametrize("name", sorted(ORACLES))
 def test_a_preset_follows_its_program(name: str) -> None:
     several = name in MULTI_SCALE
-    options = CamOptions(method="cam", preset=PRESETS[name], flip=several, scales=tuple(INPUT_SIZES) if several else (1.0,))
+    options = CamOptions(
+        method="cam", preset=PRESETS[name], flip=several, scales=tuple(INPUT_SIZES) if several else (1.0,)
+    )
     network = NETWORKS["pooled"]()
     method = build_method("cam")
     runner = ScaleRunner(wrap_network(network, images=make_input(1.0)), {"cam": method}, options, make_input)
     (levels,) = runner.finish(runner.start(1), [[Logit((OUTPUT,))]])["cam"]
     found = fuse(MapPyramid("", levels, (1,), SIZE), options.preset).scores[0]
 
-    raw = [(signed_map(network, make_input(scale)), signed_map(network, make_input(scale).flip(3))) for scale in options.scales]
+    raw = [
+        (signed_map(network, make_input(scale)), signed_map(network, make_input(scale).flip(3)))
+        for scale in options.scales
+    ]
     assert raw[0][0].min() < 0 < raw[0][0].max()
     expected = ORACLES[name](raw, SIZE)
     if name == "seam":
