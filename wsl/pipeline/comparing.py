@@ -12,7 +12,7 @@ from typing import Any
 
 import torch
 
-from wsl.cam.method import METHODS, build_method, list_methods
+from wsl.cam.method import build_method, list_methods
 from wsl.cam.options import CamOptions
 from wsl.config import as_dict
 from wsl.errors import ConfigError, DataError, WslError
@@ -82,7 +82,7 @@ class CompareSettings:
 
     def method_options(self, name: str) -> dict[str, Any]:
         """The options of a method that are not its own defaults."""
-        known = {option.name for option in dataclasses.fields(METHODS.get(name))}  # type: ignore[arg-type]
+        known = {option.name for option in dataclasses.fields(build_method(name))}  # type: ignore[arg-type]
         cheaper = {key: value for key, value in CHEAPER.get(name, {}).items() if key in known}
         return cheaper | dict(self.options.get(name, {}))
 

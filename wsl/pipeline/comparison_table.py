@@ -92,7 +92,8 @@ def show_value(column: Column, row: Row) -> str:
     value = row.values.get(column.name)
     if value is None:
         return "-"
-    return f"{value:.1f}" if column.name == MILLISECONDS else f"{value:.3f}"
+    shown = round(value, 1 if column.name == MILLISECONDS else 3) + 0.0  # -0.0 + 0.0 is 0.0
+    return f"{shown:.1f}" if column.name == MILLISECONDS else f"{shown:.3f}"
 
 
 def format_csv(rows: Sequence[Row]) -> str:
