@@ -17,7 +17,8 @@ import pytest
 import yaml
 
 from tests.drawn import QUICK, draw_voc, to_coco, to_folders, to_table
-from wsl.cam.engine import METHODS as CAM_METHODS
+from wsl.cam.method import METHODS as CAM_METHODS
+from wsl.cam.method import list_methods
 from wsl.cam.preset import PRESETS as CAM_PRESETS
 from wsl.cli.main import STAGE_HELP, main
 from wsl.config import CHOICES, Config, as_dict
@@ -38,7 +39,7 @@ from wsl.train.settings import AUGMENTATIONS
 ROOT = Path(__file__).parent.parent
 PAGES = {path.stem: path.read_text("utf8") for path in sorted((ROOT / "docs").glob("*.md"))}
 REGISTRIES = {
-    "cam.method": CAM_METHODS.names(),
+    "cam.method": list_methods(),
     "cam.preset": sorted(CAM_PRESETS),
     "refine.method": REFINERS.names(),
     "export.formats": EXPORTERS.names(),
@@ -109,6 +110,17 @@ def test_every_refiner_has_a_heading_and_no_heading_is_out_of_date() -> None:
     assert sorted(re.findall(r"^### (\w+)$", part, re.M)) == REFINERS.names()
 
 
+def test_every_cam_method_is_listed() -> None:
+    assert sorted(unquote(row[0]) for row in list_rows(find_section("cam_methods", "Table"))) == list_methods()
+
+
+def test_every_option_of_every_cam_method_is_listed_with_its_default() -> None:
+    rows = list_rows(find_section("cam_methods", "Options"))
+    found = {(unquote(row[0]), unquote(row[1])): yaml.safe_load(unquote(row[2])) for row in rows}
+    methods = {name: dataclasses.fields(CAM_METHODS.get(name)) for name in list_methods()}  # type: ignore[arg-type]
+    assert found == {(name, each.name): each.default for name, fields in methods.items() for each in fields}
+
+
 def preset_rows(text: str, columns: int) -> dict[str, list[Any]]:
     rows = [row for row in list_rows(text) if len(row) == columns]
     return {unquote(row[0]): [yaml.safe_load(cell) for cell in row[1:]] for row in rows}
@@ -116,7 +128,7 @@ def preset_rows(text: str, columns: int) -> dict[str, list[Any]]:
 
 def test_cam_presets_are_those_of_the_code() -> None:
     fields = {name: list(preset.as_dict().values()) for name, preset in CAM_PRESETS.items()}
-    assert preset_rows(find_section("methods", "Presets"), columns=9) == fields
+    assert preset_rows(find_section("methods", "Presets"), columns=1 + len(CAM_PRESETS["irn"].as_dict())) == fields
     header = " | ".join(CAM_PRESETS["irn"].as_dict())
     assert f"| preset | {header} |" in PAGES["methods"]
 

@@ -23,7 +23,7 @@ CHOICES: dict[str, tuple[str, ...]] = {
     "train.class_balance": ("none", "weights", "sampler"),
     "train.resize": ("stretch", "crop"),
     "train.precision": ("auto", "float32", "bfloat16", "float16"),
-    "cam.source_format": ("auto", "npz", "npy", "png", "irn", "psa", "puzzle_cam", "clip_es"),
+    "cam.source_format": ("auto", "npz", "npy", "png", "irn", "psa", "psa_crf", "puzzle_cam", "clip_es"),
     "cam.classes": ("given", "predicted"),
     "cam.precision": ("float32", "bfloat16", "float16"),
     "boxes.rule": ("fixed", "relative", "percentile", "otsu"),
