@@ -20,7 +20,7 @@ def test_formula_equals_the_loop() -> None:
         np.testing.assert_allclose(found[k], expected, rtol=1e-4, atol=1e-5)
 
 
-@pytest.mark.parametrize("layer", [None, "net.body", "net.stem"])
+@pytest.mark.parametrize("layer", [None, "net.body.2", "net.stem"])
 def test_equals_layer_cam_behind_a_relu(layer: str | None) -> None:
     model, x = seeded(PooledNet()), normal(1, 3, 14, 22)
     (found,) = maps_of("grad_cam_elementwise", model, x, [[Logit((3,)), Logit((0, 1))]], layer)

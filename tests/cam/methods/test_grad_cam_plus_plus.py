@@ -40,7 +40,7 @@ def test_a_denominator_of_zero_gives_weight_zero() -> None:
     assert GradCamPlusPlus().combine(activation, gradient).tolist() == [[[-0.5, -0.5]]]
 
 
-@pytest.mark.parametrize("layer", [None, "net.body"])
+@pytest.mark.parametrize("layer", [None, "net.body.2"])
 def test_pooled_linear_head_has_a_closed_form(layer: str | None) -> None:
     model, x = seeded(PooledNet()), normal(1, 3, 14, 22)
     (found,) = maps_of("grad_cam_plus_plus", model, x, [[Logit((2,)), Logit((4,))]], layer)
@@ -54,7 +54,7 @@ def test_pooled_linear_head_has_a_closed_form(layer: str | None) -> None:
 
 def test_normalised_alphas_of_a_pooled_head_give_the_gradient_itself() -> None:
     model, x = seeded(PooledNet()), normal(1, 3, 14, 22)
-    for layer in (None, "net.body"):
+    for layer in (None, "net.body.2"):
         (found,) = maps_of("grad_cam_plus_plus", model, x, [[Logit((2,))]], layer, normalise_alpha=True)
         weight = model.net["head"].weight[2].detach().clamp(min=0) / 24
         expected = (weight[:, None, None] * model.features(x)[0].detach()).sum(0)

@@ -28,7 +28,7 @@ def test_a_channel_that_sums_up_to_zero_has_weight_zero() -> None:
     torch.testing.assert_close(XGradCam().combine(activation, gradient), torch.tensor([[[2 / 3, 1 / 3]]]))
 
 
-@pytest.mark.parametrize("layer", [None, "net.body"])
+@pytest.mark.parametrize("layer", [None, "net.body.2"])
 def test_pooled_linear_head_gives_the_cam(layer: str | None) -> None:
     model, x = seeded(PooledNet()), normal(1, 3, 14, 22)
     (found,) = maps_of("xgrad_cam", model, x, [[Logit((2,)), Logit((4,))]], layer)
