@@ -37,6 +37,12 @@ PROTOCOL = (
     "energy / share of pixels; contrast = mean score on the object / mean score off it; means over images"
 )
 
+RULE = (
+    f"'{ON_BACKGROUND}': contrast below {LEAST_CONTRAST}; '{ON_OBJECT}': contrast at least {CLEAR_CONTRAST}, and at "
+    f"least {MOST} of the energy on the object and its surroundings; '{MIXED}': anything else, such as a coarse map of "
+    f"a small object; '{UNDECIDED}': the objects have no pixel or all of them"
+)
+
 
 @dataclass(frozen=True)
 class EnergyShares:
@@ -128,13 +134,7 @@ def mean_shares(shares: Sequence[EnergyShares]) -> EnergyShares | None:
 
 
 def judge_energy(shares: EnergyShares) -> str:
-    """A verdict by two numbers, the contrast and the share of the energy on the object and its surroundings.
-
-    "evidence mostly on the background": contrast below 1.25, the map is about as strong off the object as on it.
-    "on the object": contrast at least 2, and at least half of the energy on the object and its surroundings.
-    "mixed": anything else, such as a coarse map of a small object.
-    "not decided": the objects have no pixel or all of them, so that there is nothing to compare.
-    """
+    """The verdict of `RULE`: ON_BACKGROUND, MIXED, ON_OBJECT or UNDECIDED."""
     if not 0 < shares.area[OBJECT] < 1:
         return UNDECIDED
     contrast = math.inf if shares.contrast is None else shares.contrast

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from wsl.data.images import read_image
-from wsl.evaluate.energy import OBJECT, PROTOCOL, REGIONS, judge_energy
+from wsl.evaluate.energy import OBJECT, PROTOCOL, REGIONS, RULE, judge_energy
 from wsl.files import read_json, write_bytes, write_json
 from wsl.pipeline.audit_objects import NOTES
 from wsl.pipeline.auditing import Audit, Auditor, ClassAudit, ImageAudit
@@ -16,6 +16,7 @@ from wsl.pipeline.montage_testing import MontageOutcome
 from wsl.pipeline.photomontage import KEPT, LEAST_SCORE, LOST, MontageScores
 from wsl.report.audit_figure import AuditCell, draw_audit_figure
 from wsl.report.overlay import write_png
+from wsl.types import Mask
 
 FOLDER = "audit"
 JSON_NAME, CSV_NAME, PICTURES = "audit.json", "audit.csv", "examples"
@@ -34,17 +35,13 @@ def write_audit(auditor: Auditor, audit: Audit, folder: Path, examples: int) -> 
         rows.append({"rank": rank, **class_row(each), "examples": pictures})
     content = {
         "objects": {"kind": audit.objects, "note": NOTES[audit.objects]},
-        "rules": {"lost": LOST, "kept": KEPT, "least score": LEAST_SCORE, "energy": _rule_of_energy()},
+        "rules": {"lost": LOST, "kept": KEPT, "least score": LEAST_SCORE, "energy": RULE},
         "protocol": PROTOCOL,
         "classes": rows,
         "failures": [{"image_id": each.image_id, "message": each.message} for each in audit.failures],
     }
     write_json(folder / JSON_NAME, content)
     write_bytes(folder / CSV_NAME, _csv_text(audit).encode())
-
-
-def _rule_of_energy() -> str:
-    return " ".join((judge_energy.__doc__ or "").split())
 
 
 def _remove_pictures(folder: Path) -> None:
@@ -131,17 +128,21 @@ def _cells(auditor: Auditor, class_id: int, image: ImageAudit) -> list[AuditCell
     objects = auditor.finder.find(image.sample, maps.size, class_id)
     target = objects.target if objects else None
     score_map = maps.scores[maps.class_ids.index(class_id)]
-    share = image.shares.energy[OBJECT] if image.shares else 0.0
+    share = image.shares.energy[OBJECT] if image.shares else None
     outcome = auditor.test(image.sample, class_id)
     own = f", score {outcome.scores.score:.2f}" if outcome else ""
     cells = [
         AuditCell(f"{auditor.context.classes.name_of(class_id)}{own}", picture, outline=target),
-        AuditCell(f"map, {100 * share:.0f} % on object", picture, score_map, target),
+        AuditCell(_map_title(share), picture, score_map, target),
     ]
     return cells + (_montage_cells(outcome, target) if outcome else [])
 
 
-def _montage_cells(outcome: MontageOutcome, target: Any) -> list[AuditCell]:
+def _map_title(share: float | None) -> str:
+    return "map, empty" if share is None else f"map, {100 * share:.0f} % on object"
+
+
+def _montage_cells(outcome: MontageOutcome, target: Mask | None) -> list[AuditCell]:
     scores, montages = outcome.scores, outcome.montages
     cells = [
         AuditCell(f"foreign ground {scores.foreign:.2f}", montages.foreign),

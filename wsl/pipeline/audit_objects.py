@@ -72,8 +72,8 @@ class ObjectFinder:
         path = self.files.maps(sample.image_id)
         if sample.class_ids is not None or not path.exists():
             return sample.class_ids
-        pyramid = read_pyramid(path, sample.image_id)
-        return pyramid.class_ids if pyramid else None
+        pyramid = read_pyramid(path, sample.image_id)  # cheaper than the maps made from it
+        return pyramid.class_ids if pyramid else self.files.read_maps(sample.image_id).class_ids
 
 
 def build_object_finder(context: Context, files: StageFiles) -> ObjectFinder:

@@ -100,7 +100,7 @@ def _read_config(run: RunFolder, overrides: Sequence[str]) -> Config:
         path = Path(folder) / f"{run.path.name}.yaml"
         path.write_text(json.dumps(run.manifest.get("config", {})), "utf8")  # JSON is YAML
         config = load_config(str(path), list(overrides))
-    config.output = str(run.path)
+    config.output, config.cam.compile = str(run.path), False  # too few images to be worth compiling
     root, drawn = Path(config.data.root or ""), run.path / DRAWN
     if not root.exists() and (drawn / DRAWN_MARK).exists():
         config.data.root = str(drawn)

@@ -14,6 +14,7 @@ from wsl.report.overlay import DISPLAY_SIDE, draw_scores, resize_for_display
 from wsl.report.panel import draw_panel
 from wsl.types import Image, Mask
 
+CELL_WIDTH = 190  # display pixels, at least: room for the title above a tall image
 OUTLINE = ((0, 0, 0), 3), ((255, 255, 255), 1)  # colour and width in display pixels, drawn in this order
 
 
@@ -29,7 +30,13 @@ class AuditCell:
 
 def draw_audit_figure(cells: Sequence[AuditCell], side: int = DISPLAY_SIDE) -> Image:
     """The pictures in a row, uint8 (H, W, 3); `side`: pixels of a picture's longer side."""
-    return draw_panel([(cell.title, _draw_cell(cell, side)) for cell in cells])
+    return draw_panel([(cell.title, _widen(_draw_cell(cell, side))) for cell in cells])
+
+
+def _widen(shown: Image) -> Image:
+    """White on the right, up to the least width of a cell."""
+    missing = max(CELL_WIDTH - shown.shape[1], 0)
+    return np.pad(shown, ((0, 0), (0, missing), (0, 0)), constant_values=255)
 
 
 def _draw_cell(cell: AuditCell, side: int) -> Image:
