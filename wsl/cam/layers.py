@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from weakref import WeakKeyDictionary
 
@@ -86,7 +86,7 @@ def _find_stages(model: Classifier, images: Tensor, count: int) -> tuple[str, ..
     sides = list(dict.fromkeys(layer.shape[1:] for layer in reversed(layers)))
     if len(sides) == 1:
         return _find_blocks(model, layers, count)
-    ends = [_outermost(layer for layer in layers if layer.shape[1:] == each) for each in sides[:count]]
+    ends = [_outermost(model, [layer for layer in layers if layer.shape[1:] == each]) for each in sides[:count]]
     return tuple(layer.name for layer in sorted(ends, key=layers.index))
 
 
@@ -96,19 +96,25 @@ def _find_reached(model: Classifier, probe: Probe, size: tuple[int, int]) -> set
     return {name for name, each in maps.items() if each is not None and each.any()}
 
 
-def _outermost(layers: Iterable[Layer]) -> Layer:
-    """The last of those that lie in the fewest modules."""
-    found = list(layers)
-    least = min(layer.depth for layer in found)
-    return [layer for layer in found if layer.depth == least][-1]
+def _outermost(model: Classifier, layers: Sequence[Layer]) -> Layer:
+    """The last of those that lie in the fewest modules, or of the composite ones that lie in one module more.
+
+    The latter are the stages of networks that keep them in a list beside a stem of the same resolution.
+    """
+    least = min(layer.depth for layer in layers)
+    stages = {name for name, module in model.named_modules() if any(True for _ in module.children())}
+    return [layer for layer in layers if layer.depth == least or (layer.depth == least + 1 and layer.name in stages)][
+        -1
+    ]
 
 
 def _find_blocks(model: Classifier, layers: Sequence[Layer], count: int) -> tuple[str, ...]:
     blocks = max(_list_towers(model, layers), key=len, default=[])
-    if len(blocks) < count:
-        return (_outermost(layers).name,)
+    if not blocks:
+        return (layers[-1].name,)
+    count = min(count, len(blocks))
     chosen = [blocks[(index + 1) * len(blocks) // count - 1] for index in range(count)]
-    return tuple(_outermost(block).name for block in chosen)
+    return tuple(_outermost(model, block).name for block in chosen)
 
 
 def _list_towers(model: Classifier, layers: Sequence[Layer]) -> list[list[list[Layer]]]:

@@ -43,7 +43,7 @@ class Probe:
         linear layer stands for the outputs.
         """
         found = self._differentiate(self.outputs)
-        if any(gradient.any() for gradient in found.values()):
+        if not self.outputs.requires_grad or any(each.ndim > 2 and each.any() for each in found.values()):
             return found
         inputs = [call.given for call in self.calls if isinstance(call.module, nn.Linear) and call.given is not None]
         return self._differentiate(inputs[-1]) if inputs else found
@@ -51,11 +51,13 @@ class Probe:
     def _differentiate(self, outputs: Tensor) -> dict[str, Tensor]:
         if not outputs.requires_grad:
             return {}
-        weights = torch.linspace(1, 2, outputs.numel(), device=outputs.device).reshape(outputs.shape)
-        score = (outputs.float() * weights).sum()
         calls = [call for call in self.calls if call.output.requires_grad]
-        gradients = torch.autograd.grad(score, [call.output for call in calls], retain_graph=True, allow_unused=True)
-        return {call.name: each for call, each in zip(calls, gradients, strict=True) if each is not None}
+        with torch.inference_mode(False), torch.enable_grad():
+            weights = torch.linspace(1, 2, outputs.numel(), device=outputs.device).reshape(outputs.shape)
+            wanted = [call.output for call in calls]
+            score = (outputs.float() * weights).sum()
+            found = torch.autograd.grad(score, wanted, retain_graph=True, allow_unused=True)
+        return {call.name: each for call, each in zip(calls, found, strict=True) if each is not None}
 
 
 def find_outputs(output: Any, name: str) -> Tensor:
