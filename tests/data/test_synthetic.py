@@ -176,9 +176,63 @@ def test_chosen_classes_only() -> None:
         assert set(np.unique(image.label_map)) <= {0, 1, 2}
 
 
+def draw_planted(planted: dict[str, str] | None, count: int = 60) -> list[DrawnImage]:
+    """Drawings of fish (1), kite (2) and leaf (3) with up to three objects."""
+    classes = ("fish", "kite", "leaf")
+    return [
+        draw_image(np.random.default_rng([9, i]), size=64, classes=classes, max_objects=3, planted=planted)
+        for i in range(count)
+    ]
+
+
+def test_without_a_plant_drawings_are_as_ever() -> None:
+    for first, second in zip(draw_planted(None, 5), draw_planted({}, 5), strict=True):
+        assert np.array_equal(first.image, second.image)
+        assert first.boxes == second.boxes
+
+
+def test_planted_ground_goes_with_its_class_and_with_no_other(monkeypatch: pytest.MonkeyPatch) -> None:
+    drawn_with: list[str] = []
+
+    def spy(name: str, texture):
+        return lambda size, rng: (drawn_with.append(name), texture(size, rng))[1]
+
+    grounds = {name: spy(name, texture) for name, texture in synthetic.GROUNDS.items()}
+    monkeypatch.setattr(synthetic, "GROUNDS", grounds)
+    drawn = draw_planted({"leaf": "stripe"})
+    classes = [{box.class_id for box in each.boxes} for each in drawn]
+    assert len(drawn_with) == len(drawn)
+    for name, ids in zip(drawn_with, classes, strict=True):
+        assert (name == "stripe") == (ids == {3})
+    assert 10 < drawn_with.count("stripe") < 30
+    assert set() in classes
+    assert {1, 2} in classes
+
+
+def test_classes_on_the_same_planted_ground_share_images() -> None:
+    classes = [{box.class_id for box in each.boxes} for each in draw_planted({"leaf": "stripe", "kite": "stripe"})]
+    assert {2, 3} in classes
+    assert all(ids <= {2, 3} or ids <= {1} for ids in classes)
+
+
+def test_planted_ground_stands_out() -> None:
+    """The contrast of the ground away from objects, as the spread of its grey values."""
+    spreads: dict[bool, list[float]] = {True: [], False: []}
+    for each in draw_planted({"leaf": "stripe"}):
+        grey = each.image.mean(2)[each.label_map == 0]
+        spreads[bool(each.boxes) and each.boxes[0].class_id == 3].append(float(grey.std()))
+    assert np.median(spreads[True]) > 2 * np.median(spreads[False])
+
+
 @pytest.mark.parametrize(
     ("options", "message"),
     [
+        ({"planted": {"lef": "stripe"}}, r"planted: 'lef' is not among the drawn classes\. Did you mean: leaf\?"),
+        ({"planted": {"leaf": "stripes"}}, r"planted: no ground 'stripes' is known\. Did you mean: stripe\?"),
+        (
+            {"planted": dict(zip(DRAWN_CLASSES, ("cloud", "stripe", "gradient", "blotch"), strict=False))},
+            r"planted: expected at least one ground to be left",
+        ),
         ({"train": 0}, r"at least 1 for train, val and max_objects, but got 0, 1, 3"),
         ({"image_size": 16}, r"image_size: expected at least 32 pixels .*got 16"),
         ({"classes": ("kyte",)}, r"No drawing is known for class 'kyte'\. Did you mean: kite\?"),

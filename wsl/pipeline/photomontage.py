@@ -109,8 +109,8 @@ def can_be_tested(mask: Mask) -> bool:
 def remove_objects(image: Image, mask: Mask) -> Image:
     """The image uint8 (H, W, 3) with `mask` bool (H, W) painted over from around it (Bertalmio et al., CVPR 2001).
 
-    OpenCV's INPAINT_NS: unlike its other method, it leaves an even ground exactly even. The hole is a little larger than
-    the mask. Where the mask covers everything, the result is the image's mean colour.
+    OpenCV's INPAINT_NS: unlike its other method, it leaves an even ground exactly even. The hole is a little larger
+    than the mask. Where the mask covers everything, the result is the image's mean colour.
     """
     check_image(image)
     check_same_size(image, mask, "image", "mask")
