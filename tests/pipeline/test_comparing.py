@@ -167,6 +167,9 @@ def test_without_ground_truth_its_columns_are_left_out(voc: Path, tmp_path: Path
     assert run(root, tmp_path / "run", *background, methods=("methods=[cam]",)) == 0
     header = (tmp_path / "run" / "compare" / "compare.csv").read_text().splitlines()[0].split(",")
     assert {"average drop", "ROAD"} <= set(header)
+    text = (tmp_path / "run" / "compare" / "compare.md").read_text()
+    assert "Faithfulness" in text
+    assert "MaxBoxAccV2" not in text
     assert not {"MaxBoxAccV2", "CorLoc", "CAM mIoU", "refined mIoU", "pointing", "energy", "threshold"} & set(header)
 
 

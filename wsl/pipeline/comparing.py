@@ -200,19 +200,41 @@ class Bench:
         """What the numbers are of, in sentences."""
         settings, config = self.settings, self.context.config
         scales = "one scale" if settings.scales == (1.0,) else f"scales {', '.join(map(str, settings.scales))}"
-        where = f"{self.device.type}, {torch.get_num_threads()} threads" if self.device.type == "cpu" else "GPU"
         checkpoint = "a given checkpoint" if config.model.checkpoint else config.model.name
         return (
             f"{len(self.cases)} images of {Path(str(config.data.root)).name}, classifier: {checkpoint}; maps of the "
             f"classes given, {scales}, {'flip' if settings.flip else 'no flip'}, preset {config.cam.preset}; "
-            f"time of one image, median after a warm-up, on: {where}.",
-            "MaxBoxAccV2 and CAM mIoU: at each method's own best threshold on these images (oracle). Refined mIoU: "
-            f"{config.refine.method} with the background at that same threshold. CorLoc: boxes by the rule "
-            f"{config.boxes.rule} {config.boxes.threshold:g}.",
+            f"time of one image, median after a warm-up, on: {name_device(self.device)}.",
+            *self._describe_truth(),
             f"Faithfulness: of the class that the classifier is surest of, image {self.predictor.side} pixels square, "
-            f"{settings.faithfulness.predictions} predictions per image. Pointing: tolerance {settings.tolerance:g} "
-            f"pixels, mean over classes. Random parameters: first {settings.randomised_images} images.",
+            f"{settings.faithfulness.predictions} predictions per image. Random parameters: in the first "
+            f"{min(settings.randomised_images, len(self.cases))} images.",
         )
+
+    def _describe_truth(self) -> list[str]:
+        """A sentence for each kind of ground truth that the data set has."""
+        boxes, masks = self.context.config.boxes, self.context.data.has_masks
+        lines = []
+        if masks:
+            lines.append(
+                "CAM mIoU: at each method's own best threshold on these images (oracle); refined mIoU: "
+                f"{self.context.config.refine.method} with the background at that same threshold."
+            )
+        if masks or self.context.data.has_boxes:
+            lines.append(
+                "MaxBoxAccV2: at each method's own best threshold (oracle); CorLoc: boxes by the rule "
+                f"{boxes.rule} {boxes.threshold:g}; pointing: tolerance {self.settings.tolerance:g} pixels, on "
+                f"{'masks' if masks else 'boxes'}."
+            )
+        return lines
+
+
+def name_device(device: torch.device) -> str:
+    """What the time was measured on."""
+    if device.type == "cpu":
+        threads = torch.get_num_threads()
+        return f"CPU, {threads} thread{'s' if threads > 1 else ''}"
+    return torch.cuda.get_device_name(device) if device.type == "cuda" else device.type
 
 
 def _as_record(score: Score) -> dict[str, Any]:

@@ -83,8 +83,10 @@ def solve_removed(image: Floats, removed: Mask) -> Floats:
     entries = np.concatenate([-weights, total])
     places = (np.concatenate([rows, diagonal]), np.concatenate([columns, diagonal]))
     matrix = coo_array((entries, places), shape=(count, count)).tocsc()
-    # Symmetric and diagonally dominant: no pivoting, and an order made for such matrices, a third faster.
-    factors = splu(matrix, permc_spec="MMD_AT_PLUS_A", diag_pivot_thresh=0.0, options={"SymmetricMode": True})
+    # Symmetric and diagonally dominant: no pivoting, an order made for such matrices, no padding to dense blocks; all
+    # this takes about half the time of the defaults.
+    options = {"SymmetricMode": True}
+    factors = splu(matrix, "MMD_AT_PLUS_A", diag_pivot_thresh=0.0, relax=1, panel_size=1, options=options)
     return np.asarray(factors.solve(right), np.float64)
 
 
