@@ -24,9 +24,9 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from wsl.cam.engine import compute_pyramids
-from wsl.cam.options import CamOptions
 from wsl.cam.fold import fold_batch_norms
 from wsl.cam.groups import Groups, parse_groups
+from wsl.cam.options import CamOptions
 from wsl.cam.preset import get_preset
 from wsl.cam.pyramid import fuse
 from wsl.config import load_config
