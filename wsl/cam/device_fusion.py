@@ -53,7 +53,7 @@ def _fuse_layers(stacked: Tensor, fusion: str) -> Tensor:
     if fusion == "tanh_max":
         highest = _peaks(stacked)
         return torch.tanh(2 * stacked / torch.where(highest > 0, highest, 1.0)).amax(0)
-    return stacked.mean(0) if fusion == "mean" else stacked.amax(0) if fusion == "max" else stacked.prod(0)
+    return stacked.mean(0) if fusion in ("mean", "method") else stacked.amax(0) if fusion == "max" else stacked.prod(0)
 
 
 def _peaks(maps: Tensor) -> Tensor:

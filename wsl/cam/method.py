@@ -33,21 +33,25 @@ class CamMethod(ABC):
     class_free: the map is the same for every class.
     per_position: whether the maps shrink as 1 / (h * w) because they are linear in the gradient; they are then
         multiplied by h * w, so that maps of several scales add with the same weight and Grad-CAM equals CAM.
-    layer_fusion: the paper's way to fuse the maps of several layers, None = the preset's.
+    layer_fusion: the paper's way to fuse the maps of several layers. is_layer_fusion: whether the method is nothing but
+        this fusion, so that no preset may choose another.
     """
 
     needs: ClassVar[frozenset[str]] = frozenset({"activations"})
     default_layers: ClassVar[str] = "last"
     class_free: ClassVar[bool] = False
     per_position: ClassVar[bool] = False
-    layer_fusion: ClassVar[str | None] = None
+    layer_fusion: ClassVar[str] = "mean"
+    is_layer_fusion: ClassVar[bool] = False
 
     def check_fit(self, model: Classifier, layers: Sequence[str]) -> None:  # noqa: B027  (most methods fit every network)
         """Raises what keeps the method from working on this network and these layers, before anything is computed."""
 
     def fit_preset(self, preset: Preset) -> Preset:
-        """The preset with the method's own way to fuse layers, where its paper has one."""
-        return preset if self.layer_fusion is None else dataclasses.replace(preset, layer_fusion=self.layer_fusion)
+        """The preset with the method's own way to fuse layers, where the preset leaves it open or it is the method."""
+        if preset.layer_fusion != "method" and not self.is_layer_fusion:
+            return preset
+        return dataclasses.replace(preset, layer_fusion=self.layer_fusion)
 
     @abstractmethod
     def compute_maps(self, trace: Trace, layer: str | None, targets: Targets) -> list[Tensor]:

@@ -14,7 +14,7 @@ CHOICES = {
     "relu": ("each", "fused", "none"),
     "flip_fusion": ("sum", "max"),
     "scale_fusion": ("sum", "max"),
-    "layer_fusion": ("mean", "max", "tanh_max", "product"),
+    "layer_fusion": ("method", "mean", "max", "tanh_max", "product"),
     "raw_normaliser": ("none", "min_max"),
     "normaliser": ("max", "min_max", "seam", "none"),
     "input_sides": ("exact", "stride_plus_one"),
@@ -39,7 +39,8 @@ class Preset:
     normaliser: "max" divides by (max + epsilon); "min_max" subtracts the minimum first; "seam" is "min_max" with
         values within 1e-5 of the minimum at 0; "none".
     layer_fusion: of several layers' normalised maps: "mean", "max", "product", or "tanh_max", the maximum of
-        tanh(2 m) (Jiang et al., LayerCAM, TIP 2021, eq. 9); the result is normalised again.
+        tanh(2 m / max m) (Jiang et al., LayerCAM, TIP 2021, eq. 9); "method" is the one of the method's paper, or
+        "mean". The result is normalised again.
     """
 
     relu: str = "each"
@@ -52,7 +53,7 @@ class Preset:
     round_up: int = 1
     raw_normaliser: str = "none"
     interpolation: str = "bilinear"
-    layer_fusion: str = "mean"
+    layer_fusion: str = "method"
     target: str = "logit"
 
     def __post_init__(self) -> None:
@@ -82,7 +83,7 @@ PRESETS: dict[str, Preset] = {
     # The sums of PSA with the network's own geometry: no half-cell shift between map and image.
     "aligned": Preset(input_sides="stride_plus_one", align_corners=True),
     # pytorch-grad-cam: ReLU and min-max per layer before resizing, mean over layers, min-max.
-    "grad_cam": Preset(raw_normaliser="min_max", normaliser="min_max", epsilon=1e-7),
+    "grad_cam": Preset(raw_normaliser="min_max", normaliser="min_max", epsilon=1e-7, layer_fusion="mean"),
     # torch-cam: ReLU and min-max before resizing, maximum over layers.
     "torchcam": Preset(
         raw_normaliser="min_max", normaliser="none", epsilon=1e-8, scale_fusion="max", layer_fusion="max"

@@ -83,7 +83,7 @@ def fuse_layers(maps: list[NDArray[np.float32]], fusion: str) -> NDArray[np.floa
     if fusion == "tanh_max":
         highest = stacked.max((1, 2), keepdims=True)
         return np.asarray(np.tanh(2 * stacked / np.where(highest > 0, highest, 1)).max(0), np.float32)
-    fused = stacked.mean(0) if fusion == "mean" else stacked.max(0) if fusion == "max" else stacked.prod(0)
+    fused = stacked.mean(0) if fusion in ("mean", "method") else stacked.max(0) if fusion == "max" else stacked.prod(0)
     return np.asarray(fused, np.float32)
 
 

@@ -25,7 +25,7 @@ from wsl.pipeline.images import failure_of
 from wsl.pipeline.run_folder import Failure
 from wsl.types import Image, Sample
 
-POOLED_NEEDS = frozenset({"activations", "gradients", "head"})  # what a pooled head gives without hooks
+POOLED_NEEDS = frozenset({"activations", "gradients", "hessian", "head"})  # what a pooled head gives without hooks
 
 
 def cam_options(cam: CamConfig, label_mode: str, predict_side: int | None = None) -> CamOptions:

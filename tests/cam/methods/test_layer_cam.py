@@ -34,6 +34,7 @@ def test_pooled_linear_head_has_a_closed_form(layer: str | None) -> None:
 
 def test_layers_are_fused_as_in_the_paper() -> None:
     preset = get_preset("irn")
-    assert preset.layer_fusion == "mean"
+    assert preset.layer_fusion == "method"
+    assert build_method("layer_cam").fit_preset(get_preset("grad_cam")).layer_fusion == "mean"
     assert build_method("layer_cam").fit_preset(preset).layer_fusion == "tanh_max"
     assert build_method("grad_cam").fit_preset(preset) == preset

@@ -24,4 +24,5 @@ def test_layers_are_found_and_multiplied() -> None:
     method = build_method("refine_cam")
     assert method.default_layers == STAGES
     assert method.fit_preset(get_preset("irn")).layer_fusion == "product"
+    assert method.fit_preset(get_preset("grad_cam")).layer_fusion == "product"
     assert method != build_method("grad_cam_plus_plus")  # the engine keeps methods as keys

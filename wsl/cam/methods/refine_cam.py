@@ -20,3 +20,4 @@ class RefineCam(GradCamPlusPlus):
 
     default_layers = "stages"
     layer_fusion = "product"
+    is_layer_fusion = True
