@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 import torch
 from torch import Tensor, nn
@@ -12,6 +14,7 @@ from tests.oracles.cam_attention import attend
 from tests.oracles.cam_networks import build_tiny_vit, check_same_state, describe_state, seeded
 from wsl.cam.attention import AttentionRecord, check_no_layer, record_attention
 from wsl.cam.gradients import differentiate
+from wsl.cam.method import build_method
 from wsl.cam.targets import Logit
 from wsl.cam.trace import Trace
 from wsl.errors import ConfigError, ModelError
@@ -272,3 +275,19 @@ def test_one_backward_serves_two_images() -> None:
     for block in range(2):
         assert [len(each) for each in both[block]] == [1, 2]
         torch.testing.assert_close(both[block][1], single[block][0], rtol=1e-4, atol=1e-6)
+
+
+@pytest.mark.parametrize("name", ["attention_rollout", "legrad", "chefer"])
+def test_half_precision_gives_nearly_the_same_map(name: str) -> None:
+    method, model = build_method(name), seeded(build_tiny_vit())
+
+    def run(model: VitClassifier, images: Tensor, **precision: Any) -> Tensor:
+        trace = Trace(model, images, needs=method.needs, **precision)
+        return method.compute_maps(trace, None, [[Logit((0,))], []])[0].flatten()
+
+    exact = run(model, make_images())
+    autocast = run(model, make_images(), precision=lambda: torch.autocast("cpu", torch.bfloat16))
+    half = run(seeded(build_tiny_vit()).bfloat16(), make_images().bfloat16())
+    for found in (autocast, half):
+        assert found.dtype == torch.float32
+        assert torch.corrcoef(torch.stack([exact, found]))[0, 1] > 0.999

@@ -38,13 +38,15 @@ def test_layers_in_order_with_their_maps() -> None:
 
 STAGES: dict[str, tuple[Callable[[], nn.Module], tuple[str, ...]]] = {
     "resnet18": (tv.resnet18, ("net.layer2", "net.layer3", "net.layer4")),
-    "resnet50": (tv.resnet50, ("net.layer2", "net.layer3", "net.layer4")),
+    "regnet_y_400mf": (
+        tv.regnet_y_400mf,
+        ("net.trunk_output.block2", "net.trunk_output.block3", "net.trunk_output"),
+    ),
     "mobilenet_v2": (tv.mobilenet_v2, ("net.features.6", "net.features.13", "net.features")),
     "densenet121": (
         tv.densenet121,
         ("net.features.denseblock2", "net.features.denseblock3", "net.features"),
     ),
-    "convnext_tiny": (tv.convnext_tiny, ("net.features.3", "net.features.5", "net.features")),
     "swin_t": (tv.swin_t, ("net.features.3", "net.features.5", "net.permute")),
 }
 
