@@ -95,6 +95,18 @@ def test_maps_of_the_installed_peers(case: Case) -> None:
     check(case, ASK[case.peer](case.theirs, network, images, case.layers, case.output, **case.asked))
 
 
+def test_torchcams_layers_of_layer_cam_differ_in_the_order_of_two_steps_only() -> None:
+    """It takes tanh before resizing, we after it, as the paper's eq. 9 is about maps of one size."""
+    pytest.importorskip("torchcam")
+    images, layers = images_for("flat"), ("early", "late")
+    theirs = ASK["torchcam"]("LayerCAM", NETWORKS["flat"](), images, layers, 0, size=(24, 32))
+    preset = replace(PRESETS["torchcam"], layer_fusion="tanh_max")
+    found = compute_score_maps(NETWORKS["flat"](), images, [0], method="layer_cam", layers=layers, preset=preset)
+    for our, their in zip(found.score_maps, theirs, strict=True):
+        assert np.corrcoef(our.scores.ravel(), their.ravel())[0, 1] > 0.9
+        assert np.abs(our.scores[0] - their).max() > 0.01
+
+
 def test_every_stored_map_belongs_to_a_case(golden: dict[str, Maps]) -> None:
     record = json.loads((GOLDEN / "peers.json").read_text("utf8"))
     assert sorted(golden) == sorted(record["cases"]) == sorted(case.name for case in CASES)

@@ -101,9 +101,6 @@ CASES = (
         "flat", "GradCAM", "grad_cam", layers=BOTH_LAYERS, asked=FULL_SIZE, name="torchcam GradCAM flat two layers"
     ),
     _torchcam(
-        "flat", "LayerCAM", "layer_cam", layers=BOTH_LAYERS, asked=FULL_SIZE, name="torchcam LayerCAM flat two layers"
-    ),
-    _torchcam(
         "flat", "FinerCAM", "finer_cam", asked={"gamma": 0.6}, options={"variant": "paper", "alpha": 0.6}
     ),
     _torchcam("vit", "LeGrad", "legrad", layers=BLOCKS, asked={"class_token": True}, output=1),
