@@ -96,7 +96,8 @@ class GradCamPeer:
             for each in self.extractors.values():
                 each.activations_and_grads.release()  # hooks of other extractors would run too
             modules = [self.network.get_submodule(layer) for layer in layers]
-            self.extractors = {(method, layers): getattr(pytorch_grad_cam, method)(self.network, modules)}
+            with quiet():
+                self.extractors = {(method, layers): getattr(pytorch_grad_cam, method)(self.network, modules)}
         return self.extractors[method, layers]
 
 
