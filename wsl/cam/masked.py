@@ -16,6 +16,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
+from wsl.cam.chunks import choose_batch_size
 from wsl.cam.method import CamMethod, check_targets, sum_of_channels
 from wsl.cam.option_checks import check_count
 from wsl.cam.targets import Target, Targets
@@ -85,16 +86,18 @@ def compute_mask_scores(
     masks: Masks,
     targets: Sequence[Target],
     *,
-    batch_size: int = 32,
+    batch_size: int | None = None,
     change: Change | None = None,
 ) -> Tensor:
     """What each target says of image `row` under each mask: float32 (1 + live, K), row 0 of the empty mask.
 
-    change: applied to a chunk of masks (n, H, W) before the image is multiplied with it. batch_size: masks per forward.
+    change: applied to a chunk of masks (n, H, W) before the image is multiplied with it. batch_size: masks per forward;
+    None = by the size of the image.
     """
     image, found = trace.images[row], []
-    for start in range(0, len(masks), batch_size):
-        mask = masks.build(start, min(start + batch_size, len(masks)))
+    step = batch_size or choose_batch_size(trace.size, on_cpu=image.device.type == "cpu")
+    for start in range(0, len(masks), step):
+        mask = masks.build(start, min(start + step, len(masks)))
         mask = mask if change is None else change(mask)
         outputs = trace.predict((image * mask[:, None]).to(image.dtype)).float()
         found.append(torch.stack([target(outputs) for target in targets], dim=1))
@@ -105,15 +108,17 @@ def compute_mask_scores(
 class MaskedMethod(CamMethod):
     """M_c = sum_k softmax_k(s_ck - s_c0) A_k, where s_ck is the score of class c under the mask of channel k.
 
-    batch_size: masked images per forward pass; it does not change the maps. channels: an approximation for speed, use
-    only the so many channels that vary most over the image; None = all, the method as published.
+    batch_size: masked images per forward pass, which does not change the maps; None = by their size. channels: an
+    approximation for speed, use only the so many channels that vary most over the image; None = all, the method as
+    published.
     """
 
-    batch_size: int = 32
+    batch_size: int | None = None
     channels: int | None = None
 
     def __post_init__(self) -> None:
-        check_count(self.batch_size, "batch_size")
+        if self.batch_size is not None:
+            check_count(self.batch_size, "batch_size")
         if self.channels is not None:
             check_count(self.channels, "channels")
 

@@ -11,6 +11,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from wsl.cam.chunks import choose_batch_size
 from wsl.cam.classes import compute_probabilities
 from wsl.data.ground_truth import read_ground_truth
 from wsl.data.images import read_image
@@ -29,7 +30,6 @@ from wsl.types import BACKGROUND, IGNORE, Box, Image, LabelMap, Mask, Sample
 log = logging.getLogger("wsl")
 
 DEFAULT_SIDE = 224  # of the square that the classifier sees, where its training does not say
-CHUNK = 16
 
 
 @dataclass(frozen=True)
@@ -77,7 +77,8 @@ class ClassPredictor:
 
     def probabilities(self, images: NDArray[Any]) -> NDArray[np.float64]:
         """images float or uint8 (N, H, W, 3) in [0, 255] -> float64 (N, classes) in the order of the groups."""
-        parts = [self._chunk(images[start : start + CHUNK]) for start in range(0, len(images), CHUNK)]
+        step = choose_batch_size((images.shape[1], images.shape[2]), on_cpu=self.device.type == "cpu")
+        parts = [self._chunk(images[start : start + step]) for start in range(0, len(images), step)]
         return np.concatenate(parts)
 
     def of_class(self, class_id: int) -> Callable[[NDArray[np.float32]], NDArray[np.float64]]:
