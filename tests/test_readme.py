@@ -7,7 +7,9 @@ import re
 import shlex
 import shutil
 from pathlib import Path
+from typing import Any
 
+import numpy as np
 import pytest
 
 from tests.drawn import QUICK, draw_voc, to_coco, to_folders
@@ -20,7 +22,7 @@ PARTS = [part.strip() for line in COMMANDS for part in line.split("&&")]
 WSL = [part for part in PARTS if part.startswith("wsl ") and part != "wsl demo"]
 REAL = [part for part in WSL if "--config" in part]
 DRAWN = [part for part in WSL if part not in REAL]
-CHANGES_RESULTS = {"run", "seeds"}
+CHANGES_RESULTS = {"run", "seeds", "cams", "compare"}
 
 
 @pytest.fixture(scope="module")
@@ -63,10 +65,20 @@ def prepare(command: str, place: Path) -> None:
     if "my_predictions" in command:
         shutil.copytree(place / "my_voc" / "SegmentationClass", place / "my_predictions", dirs_exist_ok=True)
         shutil.copytree(place / "my_voc" / "SegmentationClass", place / "my_label_maps", dirs_exist_ok=True)
+    if "my_maps" in command:
+        shutil.copytree(place / "runs" / "mine" / "cams", place / "my_maps")
     if "runs/voc" in command:
         coco = [f"data.root={place / 'my_coco'}", f"output={place / 'runs' / 'voc'}"]
         checkpoint = f"model.checkpoint={place / 'runs' / 'mine' / 'train' / 'best.safetensors'}"
         assert main(["run", "--quiet", *QUICK, *coco, checkpoint]) == 0
+
+
+def test_python_example_runs(monkeypatch: pytest.MonkeyPatch) -> None:
+    (block,) = re.findall(r"```python\n(.*?)```", README, re.S)
+    images = list(np.random.default_rng(0).integers(0, 256, (2, 40, 48, 3), dtype=np.uint8))
+    names: dict[str, Any] = {"images": images}
+    exec(compile(block, "README", "exec"), names)
+    assert names["result"].maps["layer_cam"][0].scores.shape == (2, 40, 48)
 
 
 @pytest.mark.parametrize("command", REAL)

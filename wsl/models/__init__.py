@@ -8,6 +8,7 @@ from wsl.models.build import build_classifier, list_models
 from wsl.models.checkpoint import CheckpointMeta, load_checkpoint, save_checkpoint
 from wsl.models.classifier import MODELS, Classifier, predict_probabilities
 from wsl.models.weights import LoadReport, load_weights, read_state_dict
+from wsl.models.wrap import wrap_network
 
 __all__ = [
     "MODELS",
@@ -30,4 +31,5 @@ __all__ = [
     "swin",
     "vgg",
     "vit",
+    "wrap_network",
 ]
