@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 log = logging.getLogger("wsl")
 
 ROUNDING = 1e-5  # relative
+FEWEST_POSITIONS = 5  # FEM, for one, gives zeros for so few
 _told: set[tuple[str, str, str]] = set()
 
 
@@ -67,6 +68,8 @@ def _why_constant(trace: Trace, layer: str | None, method: CamMethod, targets: T
     rows = [row for row, each in enumerate(targets) if each]
     if all(bool((activation[row] == 0).all()) for row in rows):
         return "the map is zero because the layer's activation is zero everywhere; check the weights or choose another"
+    if activation[0, 0].numel() <= FEWEST_POSITIONS:
+        return "the map has too few positions to differ; use larger images, or an earlier layer"
     if all(_is_flat(activation[row]) for row in rows):
         return "the map is constant because the activation is the same everywhere in the image (a blank image?)"
     if "gradients" in method.needs and all(not bool(each.any()) for each in trace.gradients(layer, targets)):

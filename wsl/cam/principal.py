@@ -5,6 +5,8 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
+ROUNDING = 1e-14  # per row of a kernel matrix, whose values are at most 1: what centring leaves of a constant map
+
 
 def compute_first_component(values: Tensor) -> Tensor:
     """Each position's coordinate on the first principal axis of the channels: (C, h, w) -> float32 (h, w).
@@ -34,6 +36,7 @@ def compute_first_kernel_component(values: Tensor, gamma: float | None = None) -
     kernel = ((1 / points.shape[1] if gamma is None else gamma) * (points @ points.T) + 1).tanh()
     kernel = kernel - kernel.mean(0, keepdim=True) - kernel.mean(1, keepdim=True) + kernel.mean()
     size, vector = top_eigenvector(kernel)
+    size = torch.where(size <= ROUNDING * len(kernel), torch.zeros_like(size), size)
     return (vector * size.sqrt()).reshape(values.shape[1:]).to(values.device, torch.float32)
 
 
