@@ -79,9 +79,10 @@ def compute_score_maps(
     """
     names = [method] if isinstance(method, str) else list(method)
     preset = get_preset(preset) if isinstance(preset, str) else preset
+    settings = {"label_mode": "single", "channels_last": False} | settings
     chosen = CamOptions(
         method=names[0], layers=_layer_names(layers, isinstance(model, Classifier)), scales=tuple(scales), flip=flip,
-        preset=preset, **({"label_mode": "single", "channels_last": False} | settings),
+        preset=preset, **settings,
     )  # fmt: skip
     methods = {name: build_method(name, **(options or {})) for name in names}
     if model.training:

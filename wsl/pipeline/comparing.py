@@ -39,8 +39,8 @@ FOLDER = Path("compare")
 # Methods that run the whole network once per channel (and sample) do a part of their work unless the user asks for all.
 CHEAPER: dict[str, dict[str, Any]] = {
     "score_cam": {"channels": 64},
-    "ss_cam": {"channels": 64, "samples": 8},
-    "is_cam": {"channels": 64, "samples": 5},
+    "ss_cam": {"channels": 32, "samples": 4},
+    "is_cam": {"channels": 32, "samples": 4},
 }
 
 
