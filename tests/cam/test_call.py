@@ -93,7 +93,7 @@ def test_the_same_maps_as_the_pipeline_makes() -> None:
     pyramids = compute_pyramids(model, images, ["0", "1"], [(1,), (2, 3)], {i + 1: (i,) for i in range(6)}, options)
     result = compute_score_maps(model, images, [[0], [1, 2]], method="cam", scales=(1.0, 0.5), flip=True)
     for found, pyramid in zip(result.score_maps, pyramids, strict=True):
-        np.testing.assert_array_equal(found.scores, fuse(pyramid, PRESETS["irn"]).scores)
+        np.testing.assert_allclose(found.scores, fuse(pyramid, PRESETS["irn"]).scores, atol=1e-6)
 
 
 def test_samples_are_read(tmp_path: Path) -> None:
@@ -164,6 +164,68 @@ def test_the_network_is_left_as_it_came(layers: tuple[str, ...]) -> None:
         found = compute_score_maps(model, draw((40, 52)), [0], layers=layers)
     assert np.isfinite(found.score_maps[0].scores).all()
     check_same_state(before, describe_state(model))
+
+
+def test_a_region_is_mirrored_and_scaled_with_the_image() -> None:
+    """A network whose outputs are its input's channels: the map of a region lies in the region."""
+
+    class Copy(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.stem = nn.Conv2d(3, 4, 1)
+            self.last = nn.Conv2d(4, 2, 1)
+
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            return self.last(self.stem(x))
+
+    mask = torch.zeros(40, 64, dtype=torch.bool)
+    mask[:, :16] = True
+    x = torch.rand(1, 3, 40, 64, generator=torch.Generator().manual_seed(2)) + 0.5
+    result = compute_score_maps(
+        seeded(Copy()), x, [Region(1, mask)], method="grad_cam_elementwise", layers="stem", preset="psa",
+        flip=True, scales=(1.0, 0.5),
+    )  # fmt: skip
+    scores = result.score_maps[0].scores[0]
+    assert scores[:, :16].sum() > 0.9 * scores.sum() > 0
+
+
+@pytest.mark.parametrize("target", [lambda out: out[0, 0], lambda out: 1.0, lambda out: out[:, :1]])
+def test_a_target_of_another_shape_is_named(target: object) -> None:
+    for method in ("grad_cam", "score_cam", "cam"):
+        with pytest.raises(ModelError, match=r"expected scores of shape \(\d+,\), one per image"):
+            compute_score_maps(plain(), draw((40, 52)), [target], method=method, layers=())
+
+
+def test_a_detached_target_is_named() -> None:
+    with pytest.raises(ModelError, match="a target detaches the outputs"):
+        compute_score_maps(plain(), draw((40, 52)), [lambda out: out[:, 0].detach()], layers="body.1")
+
+
+def test_outputs_may_be_one_number_or_an_array() -> None:
+    model, images = plain(), draw((40, 52))
+    for outputs in (2, np.array([2]), torch.tensor([2]), [np.int64(2)], [[2]]):
+        assert compute_score_maps(model, images, outputs).score_maps[0].class_ids == (3,)
+    mixed = compute_score_maps(model, images, [lambda out: out[:, 1], 0]).score_maps[0]
+    assert mixed.class_ids == (6, 1)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ({"outputs": [[1.5]]}, "expected lists of output indices or target callables"),
+        ({"outputs": [["cat"]]}, "expected lists of output indices or target callables"),
+        ({"outputs": [1, 1]}, "expected each output once"),
+        ({"method": []}, "expected the name of a method"),
+        ({"scales": 1.0}, "expected a list of factors"),
+        ({"predict_side": 16}, "unknown setting 'predict_side'"),
+        ({"label_mode": "banana"}, "label_mode: expected one of single, multi"),
+    ],
+)
+def test_arguments_that_make_no_sense_are_named(arguments: dict[str, object], message: str) -> None:
+    with pytest.raises(ConfigError, match=message):
+        compute_score_maps(plain(), draw((40, 52)), **arguments)  # type: ignore[arg-type]
+    with pytest.raises(DataError, match=r"expected uint8 arrays \(H, W, 3\) or Samples, but got a str"):
+        compute_score_maps(plain(), ["a.png"])  # type: ignore[list-item]
 
 
 def test_mistakes_are_named() -> None:

@@ -68,3 +68,18 @@ def test_overflow_is_told(caplog: pytest.LogCaptureFixture) -> None:
     model.net["body"][1].weight.data.fill_(float("inf"))
     (told,) = warnings_of(caplog, model)
     assert "the layer's activation has NaN or inf" in told
+
+
+def test_a_second_network_is_told_too(caplog: pytest.LogCaptureFixture) -> None:
+    for _ in range(2):
+        model = seeded(PooledNet())
+        model.net["body"][1].bias.data.fill_(-100.0)
+        told = warnings_of(caplog, model)
+    assert len(told) == 2
+
+
+def test_a_single_position_is_told(caplog: pytest.LogCaptureFixture) -> None:
+    model = seeded(PooledNet())
+    model.net["body"].append(torch.nn.AdaptiveAvgPool2d(1))
+    (told,) = warnings_of(caplog, model)
+    assert "the map has one position only" in told

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 import numpy as np
 import pytest
 import torch
@@ -31,7 +33,7 @@ def test_tiles_cover_everything_and_share_the_overlap(height: int, width: int, s
         seen[tile.top : tile.bottom, tile.left : tile.right] = True
     assert seen.all()
     tops = sorted({(tile.top, tile.bottom) for tile in tiles})
-    assert all(first[1] - second[0] >= overlap for first, second in zip(tops, tops[1:], strict=False))
+    assert all(first[1] - second[0] >= overlap for first, second in pairwise(tops))
 
 
 def test_a_small_image_is_one_tile() -> None:

@@ -23,12 +23,13 @@ from wsl.cam.pyramid import MapPyramid, fuse
 from wsl.cam.targets import TARGETS, Target
 from wsl.checks import check_image
 from wsl.data.images import read_image
-from wsl.errors import ConfigError, DataError
+from wsl.errors import ConfigError, DataError, suggest
 from wsl.models.classifier import IMAGENET_MEAN, IMAGENET_STD, Classifier
 from wsl.models.wrap import wrap_network
 from wsl.types import Image, Sample, ScoreMaps
 
 Output = int | Target  # index of one of the network's outputs, or a callable
+SETTINGS = ("long_side", "target", "tile", "tile_overlap", "precision", "label_mode", "channels_last")
 Source = Tensor | NDArray[np.uint8] | Sequence[NDArray[np.uint8]] | Sequence[Sample]
 
 
@@ -50,7 +51,7 @@ class CamResult:
 def compute_score_maps(
     model: nn.Module,
     images: Source,
-    outputs: Sequence[Any] | None = None,
+    outputs: Sequence[Any] | int | Target | None = None,
     *,
     method: str | Sequence[str] = "grad_cam",
     layers: str | Sequence[str] = (),
@@ -58,43 +59,65 @@ def compute_score_maps(
     scales: Sequence[float] = (1.0,),
     flip: bool = False,
     options: Mapping[str, Any] | None = None,
-    device: torch.device | None = None,
     mean: tuple[float, float, float] = IMAGENET_MEAN,
     std: tuple[float, float, float] = IMAGENET_STD,
     **settings: Any,
 ) -> CamResult:
     """Score maps in the images' own pixels, for arrays, tensors or samples; the network is left as it came.
 
-    model: a `Classifier`, or any module with logits (B, O) for (B, 3, H, W). images: float (B, 3, H, W), normalised
-    as the network wants it; or uint8 arrays (H, W, 3), or `Sample`s, of any sizes, which are normalised here.
-    outputs: per image a list of output indices (0-based) or target callables, or one such list for all of them; None =
-    the highest logit. Output i gets class id i + 1, a callable its position + 1. method: one or several from the same
-    forward pass. layers: dotted names of modules of `model`, or "stages" for the last layer of each of the last three
-    resolutions; () = found by itself. options: of the method. mean, std: of the RGB input in [0, 1], for arrays and
-    samples of a network that does not bring them. settings: further fields of `CamOptions` (long_side, target, tile,
-    precision, label_mode, ...).
+    model: a `Classifier`, or any module with logits (B, O) for (B, 3, H, W), on the device where it shall run. images:
+    float (B, 3, H, W), normalised as the network wants it; or uint8 arrays (H, W, 3), or `Sample`s, of any sizes, which
+    are normalised here. outputs: output indices (0-based) or target callables, one list for all images or a list of
+    lists, one per image; None = the highest logit. Output i gets class id i + 1; a callable its position + 1, above the
+    network's own ids where there are indices too. method: one or several from the same forward pass. layers: dotted
+    names of modules of `model`, or "stages" for the last layer of each of the last three resolutions; () = found by
+    itself. options: of the method. mean, std: of the RGB input in [0, 1], for arrays and samples of a network that does
+    not bring them. settings: long_side, target, tile, tile_overlap, precision, label_mode ("single"), channels_last.
 
     Raises ConfigError for unknown names, DataError for images of another shape, ModelError for layers and networks that
     do not fit the method.
     """
-    names = [method] if isinstance(method, str) else list(method)
-    preset = get_preset(preset) if isinstance(preset, str) else preset
-    settings = {"label_mode": "single", "channels_last": False} | settings
-    chosen = CamOptions(
-        method=names[0], layers=_layer_names(layers, isinstance(model, Classifier)), scales=tuple(scales), flip=flip,
-        preset=preset, **settings,
-    )  # fmt: skip
+    names = _method_names(method)
+    chosen = _make_options(
+        names[0], _layer_names(layers, isinstance(model, Classifier)), preset, scales, flip, settings
+    )
     methods = {name: build_method(name, **(options or {})) for name in names}
     if model.training:
-        warn_once("training mode", None, model, "the network came in training mode; maps are made in evaluation mode")
-    batches, count = _batches(images), len(images)
-    wanted = _per_image(outputs, count)
-    first = next(model.parameters(), torch.zeros(()))
-    device = device or first.device
+        warn_once(type(model).__name__, "the network came in training mode; maps are made in evaluation mode", model)
+    batches, first = _batches(images), next(model.parameters(), torch.zeros(()))
+    wanted = _per_image(outputs, len(images))
     with torch.inference_mode(False):
-        probe = batches[0].probe(device, first.dtype) if batches else None
+        probe = batches[0].probe(first.device, first.dtype) if batches else None
         classifier = wrap_network(model, images=probe, mean=mean, std=std)
-        return _gather(count, [_run(classifier, batch, wanted, chosen, methods, device) for batch in batches], names)
+        parts = [_run(classifier, batch, wanted, chosen, methods, first.device) for batch in batches]
+        return _gather(len(images), parts, names)
+
+
+def _method_names(method: str | Sequence[str]) -> list[str]:
+    names = [method] if isinstance(method, str) else list(method)
+    if not names:
+        raise ConfigError("method: expected the name of a method or several, but got none.")
+    return names
+
+
+def _make_options(
+    method: str,
+    layers: tuple[str, ...],
+    preset: str | Preset,
+    scales: Sequence[float],
+    flip: bool,
+    settings: Mapping[str, Any],
+) -> CamOptions:
+    for name in settings:
+        if name not in SETTINGS:
+            raise ConfigError(f"compute_score_maps: unknown setting '{name}'.{suggest(name, SETTINGS)}")
+    if not isinstance(scales, Sequence):
+        raise ConfigError(f"scales: expected a list of factors, but got {scales!r}.")
+    return CamOptions(
+        method=method, layers=layers, scales=tuple(scales), flip=flip,
+        preset=get_preset(preset) if isinstance(preset, str) else preset,
+        **{"label_mode": "single", "channels_last": False, **settings},
+    )  # fmt: skip
 
 
 def _layer_names(layers: str | Sequence[str], own_names: bool) -> tuple[str, ...]:
@@ -143,22 +166,45 @@ def _batches(images: Source) -> list[_Batch]:
         return [_Batch(rows, size, images)] if rows else []
     if isinstance(images, np.ndarray) and images.ndim == 3:
         raise DataError(f"images: expected a list of uint8 (H, W, 3), but got an array {images.shape}; use [image].")
-    pixels = [read_image(each.image_path) if isinstance(each, Sample) else each for each in images]
+    pixels = [_read(each) for each in images]
     by_size: dict[tuple[int, int], list[int]] = {}
     for row, image in enumerate(pixels):
-        check_image(image)
         by_size.setdefault((image.shape[0], image.shape[1]), []).append(row)
     return [_Batch(tuple(rows), size, [pixels[row] for row in rows]) for size, rows in by_size.items()]
 
 
-def _per_image(outputs: Sequence[Any] | None, count: int) -> list[list[Output]] | None:
+def _read(image: object) -> Image:
+    if isinstance(image, Sample):
+        return read_image(image.image_path)
+    if not isinstance(image, np.ndarray):
+        raise DataError(f"images: expected uint8 arrays (H, W, 3) or Samples, but got a {type(image).__name__}.")
+    check_image(image)
+    return image
+
+
+def _per_image(outputs: Sequence[Any] | int | Target | None, count: int) -> list[list[Output]] | None:
     if outputs is None:
         return None
-    if all(isinstance(each, (int, np.integer)) or callable(each) for each in outputs):
+    if isinstance(outputs, (int, np.integer)) or callable(outputs):
+        outputs = [outputs]
+    if isinstance(outputs, (Tensor, np.ndarray)):
+        outputs = outputs.tolist()
+    if all(_is_output(each) for each in outputs):
         return [list(outputs)] * count
     if len(outputs) != count:
         raise ConfigError(f"outputs: expected one list per image, {count}, but got {len(outputs)}.")
-    return [list(each) for each in outputs]
+    return [_check_outputs(each) for each in outputs]
+
+
+def _is_output(value: object) -> bool:
+    return isinstance(value, (int, np.integer)) or callable(value)
+
+
+def _check_outputs(outputs: Any) -> list[Output]:
+    listed = outputs.tolist() if isinstance(outputs, (Tensor, np.ndarray)) else outputs
+    if not isinstance(listed, (list, tuple)) or not all(_is_output(each) for each in listed):
+        raise ConfigError(f"outputs: expected lists of output indices or target callables, but got {outputs!r}.")
+    return list(listed)
 
 
 def _run(
@@ -230,12 +276,20 @@ def _pyramid(
     probabilities: NDArray[np.float32],
     layers: int,
 ) -> MapPyramid:
-    class_ids = tuple(position + 1 if callable(each) else int(each) + 1 for position, each in enumerate(outputs))
+    class_ids = _class_ids(outputs, len(probabilities))
     known = [] if any(callable(each) for each in outputs) else [each - 1 for each in class_ids]
     return MapPyramid(
         str(batch.rows[place]), levels, class_ids, batch.size, probabilities[known],
         tuple(each + 1 for each in known), layers,
     )  # fmt: skip
+
+
+def _class_ids(outputs: Sequence[Output], num_outputs: int) -> tuple[int, ...]:
+    above = num_outputs if any(not callable(each) for each in outputs) else 0
+    ids = tuple(above + place + 1 if callable(each) else int(each) + 1 for place, each in enumerate(outputs))
+    if len(set(ids)) != len(ids):
+        raise ConfigError(f"outputs: expected each output once, but got {[each - 1 for each in ids]}.")
+    return ids
 
 
 def _gather(

@@ -19,33 +19,39 @@ log = logging.getLogger("wsl")
 
 ROUNDING = 1e-5  # relative
 FEWEST_POSITIONS = 5  # FEM, for one, gives zeros for so few
-_told: set[tuple[str, str, str]] = set()
+_told: set[tuple[str, str, int]] = set()
 
 
 def diagnose(trace: Trace, layer: str | None, method: CamMethod, maps: Sequence[Tensor], targets: Targets) -> None:
     """Warns once when maps (K, h, w) are not finite or constant over the image, with the cause where it can be seen."""
     found = [each for each in maps if each.numel()]
-    if not found:
-        return
-    if not all(bool(torch.isfinite(each).all()) for each in found):
-        warn_once("non-finite", layer, method, _why_not_finite(trace, layer))
-    elif any(_is_constant(each) for each in found):
-        cause = _why_constant(trace, layer, method, targets)
-        if cause is not None:
-            warn_once("constant", layer, method, cause)
+    cause = _find_cause(trace, layer, method, found, targets) if found else None
+    if cause is not None:
+        where = f"{type(method).__name__}, layer {layer or 'before the pooling'}"
+        warn_once(where, cause, trace.model.net)
 
 
-def warn_once(kind: str, layer: str | None, method: object, cause: str) -> None:
-    """One line in the log for each kind of trouble, method and layer."""
-    key = (kind, str(layer), type(method).__name__)
+def warn_once(where: str, cause: str, network: object) -> None:
+    """One line in the log for each place, cause and network."""
+    key = (where, cause, id(network))
     if key not in _told:
         _told.add(key)
-        log.warning("%s, layer %s: %s (told once)", type(method).__name__, layer or "before the pooling", cause)
+        log.warning("%s: %s (told once)", where, cause)
 
 
 def forget_warnings() -> None:
     """The next trouble of each kind is told again: for a new run in the same process."""
     _told.clear()
+
+
+def _find_cause(
+    trace: Trace, layer: str | None, method: CamMethod, maps: Sequence[Tensor], targets: Targets
+) -> str | None:
+    if not all(bool(torch.isfinite(each).all()) for each in maps):
+        return _why_not_finite(trace, layer)
+    if all(each[0].numel() == 1 for each in maps):
+        return "the map has one position only; use larger images, or an earlier layer"
+    return _why_constant(trace, layer, method, targets) if any(_is_constant(each) for each in maps) else None
 
 
 def _is_constant(maps: Tensor) -> bool:
@@ -74,8 +80,9 @@ def _why_constant(trace: Trace, layer: str | None, method: CamMethod, targets: T
         return "the map is constant because the activation is the same everywhere in the image (a blank image?)"
     if "gradients" in method.needs and all(not bool(each.any()) for each in trace.gradients(layer, targets)):
         return (
-            "the map is zero because the class scores have no gradient there (behind the last attention of a "
-            "transformer only the class token counts); choose an earlier layer"
+            "the map is zero because the class scores have no gradient there: behind the last attention of a "
+            "transformer only the class token counts (choose an earlier layer), and a probability of 1 cannot grow "
+            "(target=logit)"
         )
     return None
 

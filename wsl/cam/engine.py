@@ -19,7 +19,7 @@ from wsl.cam.options import CamOptions
 from wsl.cam.preset import Preset
 from wsl.cam.pyramid import MapPyramid
 from wsl.cam.scale_run import ScaleRun
-from wsl.cam.targets import TARGETS, Targets
+from wsl.cam.targets import TARGETS, Targets, mirror_target
 from wsl.data.resizing import scale_image
 from wsl.errors import ModelError
 from wsl.models.classifier import Classifier
@@ -134,7 +134,9 @@ class ScaleRunner:
         return ScaleRun(self.classifier, batch, tuple(self.methods.values()), self.options)
 
     def _level(self, run: ScaleRun, rows: Sequence[int], targets: Targets) -> Levels:
-        raw = run.maps([targets[row] for row in rows] * (2 if self.options.flip else 1))
+        wanted = [targets[row] for row in rows]
+        mirrored = [[mirror_target(target) for target in each] for each in wanted] if self.options.flip else []
+        raw = run.maps([*wanted, *mirrored])
         return {
             name: {
                 row: [_fuse_flips(maps, place, len(rows), self.options) for maps in raw[method]]

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
-from wsl.cam.targets import Target, Targets
+from wsl.cam.targets import Target, Targets, compute_scores
 from wsl.errors import ModelError
 
 HALF = (torch.float16, torch.bfloat16)
@@ -37,7 +37,10 @@ def differentiate(
 def _slot_score(outputs: Tensor, targets: Targets, slot: int) -> Tensor:
     with torch.enable_grad():
         rows: list[tuple[int, Target]] = [(row, each[slot]) for row, each in enumerate(targets) if slot < len(each)]
-        return torch.stack([target(outputs[row : row + 1])[0] for row, target in rows]).sum()
+        score = torch.stack([compute_scores(target, outputs[row : row + 1])[0] for row, target in rows]).sum()
+    if not score.requires_grad:
+        raise ModelError("targets: expected scores that can be differentiated, but a target detaches the outputs.")
+    return score
 
 
 def _columns(scores: Sequence[Tensor], wanted: Sequence[Tensor]) -> list[list[Tensor]]:

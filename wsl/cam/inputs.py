@@ -20,8 +20,8 @@ def input_size(
 ) -> tuple[int, int]:
     """(height, width) that the network sees of an image of `size`: the aspect ratio is kept.
 
-    `long_side` None keeps the image's own size; sides never fall below 32 pixels, the least that a network of
-    stride 32 accepts.
+    `long_side` None keeps the image's own size. A side never falls below 32 pixels, the least that a network of stride
+    32 accepts: there the aspect ratio gives way.
     """
     base = 1.0 if long_side is None else long_side / max(size)
     sides = [_input_side(side * base * scale, stride, preset) for side in size]

@@ -19,7 +19,7 @@ from torch.nn import functional
 from wsl.cam.chunks import choose_batch_size
 from wsl.cam.method import CamMethod, check_targets, sum_of_channels
 from wsl.cam.option_checks import check_count
-from wsl.cam.targets import Target, Targets
+from wsl.cam.targets import Target, Targets, compute_scores
 from wsl.cam.trace import Trace
 
 FLAT = 1e-6  # a channel whose range is this part of its largest value is constant up to rounding
@@ -100,7 +100,7 @@ def compute_mask_scores(
         mask = masks.build(start, min(start + step, len(masks)))
         mask = mask if change is None else change(mask)
         outputs = trace.predict((image * mask[:, None]).to(image.dtype)).float()
-        found.append(torch.stack([target(outputs) for target in targets], dim=1))
+        found.append(torch.stack([compute_scores(target, outputs) for target in targets], dim=1))
     return torch.cat(found)
 
 

@@ -13,6 +13,7 @@ from wsl.cam.method import CamMethod, build_method
 from wsl.cam.preset import PRESETS, Preset
 from wsl.cam.targets import TARGETS
 from wsl.errors import ConfigError, suggest
+from wsl.models.classifier import LABEL_MODES
 
 PRECISIONS = {"float32": None, "bfloat16": torch.bfloat16, "float16": torch.float16}
 STAGES = "stages"
@@ -58,6 +59,8 @@ class CamOptions:
             raise ConfigError(f"cam.class_threshold: expected a probability in [0, 1], but got {self.class_threshold}.")
         if self.target is not None and self.target not in TARGETS:
             raise ConfigError(f"cam.target: unknown target '{self.target}'.{suggest(self.target, TARGETS)}")
+        if self.label_mode not in LABEL_MODES:
+            raise ConfigError(f"label_mode: expected one of {', '.join(LABEL_MODES)}, but got '{self.label_mode}'.")
         if self.precision not in PRECISIONS:
             raise ConfigError(f"cam.precision: expected one of {', '.join(PRECISIONS)}, but got '{self.precision}'.")
         self._check_tiles()

@@ -7,10 +7,13 @@ A target is any callable on outputs (N, O) of a classifier, or (N, O, H, W) of a
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor
+from torch.nn import functional
+
+from wsl.errors import ModelError
 
 Target = Callable[[Tensor], Tensor]
 Targets = Sequence[Sequence[Target]]  # per image, any number of them
@@ -63,13 +66,40 @@ class Difference:
 
 @dataclass(frozen=True, eq=False)
 class Region:
-    """Sum of one output of a segmentation network (N, O, H, W) over the pixels of `mask` bool (H, W)."""
+    """Sum of one output of a segmentation network (N, O, H, W) over the pixels of `mask` bool (H, W).
+
+    The mask belongs to the whole image: at other scales it is resized (nearest), for the mirror image it is mirrored.
+    """
 
     output: int
     mask: Tensor
 
     def __call__(self, outputs: Tensor) -> Tensor:
-        return (outputs[:, self.output] * self.mask.to(outputs)).sum((1, 2))
+        mask = functional.interpolate(self.mask[None, None].to(outputs), outputs.shape[2:], mode="nearest")[0, 0]
+        return (outputs[:, self.output] * mask).sum((1, 2))
+
+
+def mirror_target(target: Target) -> Target:
+    """What the target asks of the mirror image: the same, but for regions."""
+    if isinstance(target, Region):
+        return replace(target, mask=target.mask.flip(1))
+    if isinstance(target, Difference):
+        return replace(
+            target, target=mirror_target(target.target), others=tuple(mirror_target(each) for each in target.others)
+        )
+    return target
+
+
+def compute_scores(target: Target, outputs: Tensor) -> Tensor:
+    """The target's scores (N,) of `outputs` (N, O, ...); ModelError when it returns something else."""
+    scores = target(outputs)
+    if not isinstance(scores, Tensor) or scores.shape != outputs.shape[:1]:
+        found = tuple(scores.shape) if isinstance(scores, Tensor) else type(scores).__name__
+        raise ModelError(
+            f"target {target!r}: expected scores of shape ({len(outputs)},), one per image, for outputs "
+            f"{tuple(outputs.shape)}, but got {found}."
+        )
+    return scores
 
 
 TARGETS: dict[str, Callable[[tuple[int, ...]], Target]] = {

@@ -22,7 +22,7 @@ from wsl.cam.method import check_targets
 from wsl.cam.pooled_layer import is_pooled_map
 from wsl.cam.recorder import BiasRecorder, LayerRecorder
 from wsl.cam.replay import Replay
-from wsl.cam.targets import Logit, Target, Targets
+from wsl.cam.targets import Logit, Target, Targets, compute_scores
 from wsl.errors import ModelError
 from wsl.models.classifier import Classifier
 
@@ -153,7 +153,9 @@ class Trace:
     def _pooled_score(self, pooled: Tensor, targets: Sequence[Target]) -> Tensor:
         with torch.enable_grad(), self.precision():
             outputs = self.model.pooled_head(pooled)
-            return torch.stack([target(outputs[k : k + 1])[0] for k, target in enumerate(targets)]).sum()
+            return torch.stack(
+                [compute_scores(target, outputs[k : k + 1])[0] for k, target in enumerate(targets)]
+            ).sum()
 
     def hessian_products(self, layer: str | None, targets: Targets) -> list[Tensor]:
         """H A, the Hessian of each target with respect to the activation times the activation; like `gradients`."""

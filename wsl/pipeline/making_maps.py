@@ -8,6 +8,7 @@ from pathlib import Path
 
 import torch
 
+from wsl.cam.diagnosis import forget_warnings
 from wsl.cam.engine import compute_pyramids
 from wsl.cam.fold import fold_batch_norms
 from wsl.cam.method import CamMethod
@@ -87,6 +88,7 @@ def make_maps(context: Context, ready: ReadyClassifier, device: torch.device) ->
     Batches are cut from the whole list of samples, not from what is left to do, so a run that was killed and
     started again computes the same batches and hence the same bytes.
     """
+    forget_warnings()
     maker = MapMaker(context, ready, device)
     failures: list[Failure] = []
     batches = equal_size_batches(context.samples, maker.batch_size, failures)
