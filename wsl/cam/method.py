@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import torch
 from torch import Tensor
 
+from wsl.cam.option_checks import check_types
 from wsl.cam.preset import Preset
 from wsl.cam.targets import Target, Targets
 from wsl.errors import ConfigError, suggest
@@ -22,24 +23,22 @@ if TYPE_CHECKING:
     from wsl.cam.trace import Trace
     from wsl.models.classifier import Classifier
 
-NEEDS = ("activations", "gradients", "hessian", "head", "attention", "attention_gradients", "bias_gradients")
-
 
 class CamMethod(ABC):
     """One method. Subclasses are frozen dataclasses whose fields are its options, all with defaults.
 
-    needs: what the forward pass must record for it, of `NEEDS`.
+    needs: what the forward pass must record for it: "activations", "gradients", "hessian", "head" (to run it again),
+        "attention", "attention_gradients", "bias_gradients".
     default_layers: "last" = the last spatial layer, "stages" = the last layer of each of the last three resolutions.
-    class_free: the map is the same for every class.
-    per_position: whether the maps shrink as 1 / (h * w) because they are linear in the gradient; they are then
-        multiplied by h * w, so that maps of several scales add with the same weight and Grad-CAM equals CAM.
+    per_position: whether the maps shrink as 1 / (h * w), because they are linear in the gradient or because their
+        values are shares of a whole (attention); they are then multiplied by h * w, so that maps of several scales add
+        with the same weight and Grad-CAM equals CAM.
     layer_fusion: the paper's way to fuse the maps of several layers. is_layer_fusion: whether the method is nothing but
         this fusion, so that no preset may choose another.
     """
 
     needs: ClassVar[frozenset[str]] = frozenset({"activations"})
     default_layers: ClassVar[str] = "last"
-    class_free: ClassVar[bool] = False
     per_position: ClassVar[bool] = False
     layer_fusion: ClassVar[str] = "mean"
     is_layer_fusion: ClassVar[bool] = False
@@ -77,8 +76,6 @@ class GradientMethod(CamMethod):
 class ActivationMethod(CamMethod):
     """A formula on the activation alone, the same map for every class."""
 
-    class_free = True
-
     def compute_maps(self, trace: Trace, layer: str | None, targets: Targets) -> list[Tensor]:
         """The formula once per image that has classes."""
         check_targets(targets, len(trace.images))
@@ -114,7 +111,10 @@ METHODS: Registry[type[CamMethod]] = Registry("CAM method")
 
 
 def build_method(name: str, **options: Any) -> CamMethod:
-    """The method of that name with its options; ConfigError with the nearest name for an unknown name or option."""
+    """The method of that name with its options.
+
+    ConfigError for an unknown name or option, with the nearest one, and for a value of another type or out of range.
+    """
     import wsl.cam.methods  # noqa: F401  (registers them)
 
     method = METHODS.get(name)
@@ -123,6 +123,7 @@ def build_method(name: str, **options: Any) -> CamMethod:
         if option not in known:
             hint = suggest(option, known) if known else " It has no options."
             raise ConfigError(f"cam.method={name}: unknown option '{option}'.{hint}")
+    check_types(name, method, options)
     built: CamMethod = method(**options)
     return built
 

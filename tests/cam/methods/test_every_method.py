@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 from collections.abc import Sequence
 
+import numpy as np
 import pytest
 import torch
 from torch import Tensor, nn
@@ -12,7 +13,9 @@ from torch import Tensor, nn
 from tests.oracles.cam_gradient_methods import maps_of, normal
 from tests.oracles.cam_networks import PooledNet, build_tiny_vit, check_same_state, describe_state, seeded
 from wsl.cam.call import compute_score_maps
+from wsl.cam.engine import compute_pyramids
 from wsl.cam.method import CamMethod, build_method, list_methods
+from wsl.cam.options import CamOptions
 from wsl.cam.targets import Logit, Target
 from wsl.cam.trace import Trace
 from wsl.errors import ConfigError
@@ -31,7 +34,8 @@ def takes_layers(name: str) -> bool:
 
 
 LAYERED = [name for name in NAMES if takes_layers(name)]
-CLASSWISE = [name for name in NAMES if not build_method(name).class_free]
+CLASS_FREE = {"attention_rollout", "eigen_cam", "fem", "kpca_cam", "random_cam"}  # the same map for every class
+CLASSWISE = [name for name in NAMES if name not in CLASS_FREE]
 ANY_TARGET = [name for name in CLASSWISE if name != "finer_cam"]  # which compares logits and refuses other targets
 
 
@@ -65,7 +69,7 @@ def test_maps_are_finite_float32_and_not_empty(name: str) -> None:
         assert not each.requires_grad
         assert torch.isfinite(each).all()
     assert maps[0].abs().amax((1, 2)).min() > 0
-    assert torch.equal(maps[0][0], maps[0][1]) == build_method(name).class_free
+    assert torch.equal(maps[0][0], maps[0][1]) == (name in CLASS_FREE)
 
 
 @pytest.mark.parametrize("name", LAYERED)
@@ -246,3 +250,15 @@ def test_several_methods_share_a_forward_pass(name: str) -> None:
     shared = [method.compute_maps(trace, layer, TARGETS) for method in methods]
     check_equal(shared[0], maps_of(name, model, x, TARGETS, layer))
     check_equal(shared[1], maps_of("grad_cam", model, x, TARGETS, layer))
+
+
+@pytest.mark.parametrize("name", [name for name in NAMES if uses_attention(name)])
+@pytest.mark.parametrize("seed", [0, 1, 2])
+def test_attention_of_two_scales_adds_with_about_the_same_weight(name: str, seed: int) -> None:
+    model = seeded(build_tiny_vit(), seed)
+    image = np.random.default_rng(seed).integers(0, 256, (32, 48, 3), dtype=np.uint8)
+    options = CamOptions(method=name, scales=(1.0, 2.0), flip=False, target="logit")
+    (pyramid,) = compute_pyramids(model, [image], ["x"], [(1, 2)], {1: (0,), 2: (1,)}, options)
+    coarse, fine = pyramid.levels
+    assert fine.shape[1] * fine.shape[2] == 4 * coarse.shape[1] * coarse.shape[2]
+    assert 0.5 < coarse.mean() / fine.mean() < 2

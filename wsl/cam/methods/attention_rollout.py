@@ -26,7 +26,7 @@ class AttentionRollout(CamMethod):
     """heads: how the heads of a block are joined, mean, max or min. discard: share of the smallest entries set to 0."""
 
     needs = frozenset({"attention"})
-    class_free = True
+    per_position = True
 
     heads: str = "mean"
     discard: float = 0.0

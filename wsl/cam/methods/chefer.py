@@ -24,6 +24,7 @@ class Chefer(CamMethod):
     """The ReLU stands inside the sum over heads, as in the paper."""
 
     needs = frozenset({"attention_gradients"})
+    per_position = True
 
     def compute_maps(self, trace: Trace, layer: str | None, targets: Targets) -> list[Tensor]:
         check_no_layer("chefer", layer)

@@ -26,6 +26,7 @@ class LeGrad(CamMethod):
     """blocks: only the last so many blocks, 0 = all."""
 
     needs = frozenset({"attention_gradients"})
+    per_position = True
 
     blocks: int = 0
 
