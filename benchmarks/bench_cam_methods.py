@@ -25,7 +25,7 @@ from measuring import describe_setting, save_result, summarise
 
 from benchmarks.cam_rows import LAST, ONE, ROWS, Contest, Row, agree
 from benchmarks.cam_sides import CHANNELS, CaptumPeer, GradCamPeer, Ours, TorchcamPeer, build_network, make_image
-from benchmarks.folder_row import FOLDER_ROW, run_folder
+from benchmarks.folder_row import FOLDER_ROWS, run_folder
 from benchmarks.peak_memory import compare_peaks, measure_peak
 
 PEER_SIDES = {"grad-cam": GradCamPeer, "captum": CaptumPeer, "torchcam": TorchcamPeer}
@@ -108,9 +108,11 @@ def run_rows(given: argparse.Namespace, result: dict[str, Any]) -> None:
             found = compare_peaks(given.heavy_side, given.threads, given.channels) | {"goal": MEMORY_GOAL}
             result["rows"][name] = {"work": "Score-CAM, peak memory", "contests": {"grad-cam": found}}
             tell_memory(found)
-        elif name == FOLDER_ROW:
-            found = run_folder(given.images, given.repeats, given.quick, torch.device(given.device), race)
-            work = "score maps of a folder, four scales and flips"
+        elif name in FOLDER_ROWS:
+            found = run_folder(
+                given.images, given.repeats, given.quick, torch.device(given.device), race, FOLDER_ROWS[name]
+            )
+            work = f"score maps of a folder, four scales and flips, {FOLDER_ROWS[name]}"
             result["rows"][name] = {"work": work, "contests": {"IRN-style script": found}}
             tell(work, "IRN-style script", found)
         else:
@@ -154,7 +156,7 @@ def tell_memory(found: dict[str, Any]) -> None:
 
 def parse_arguments() -> argparse.Namespace:
     """The command line; --rows as a list of known names."""
-    known = [row.name for row in ROWS] + [MEMORY_ROW, FOLDER_ROW]
+    known = [row.name for row in ROWS] + [MEMORY_ROW, *FOLDER_ROWS]
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--rows", type=lambda text: text.split(","), default=known, help=", ".join(known))
     parser.add_argument("--repeats", type=int, default=9)

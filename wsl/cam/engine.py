@@ -203,11 +203,12 @@ def no_side_effects(model: Classifier) -> Iterator[None]:
 
     A caller's inference mode is left too: it would keep gradient methods from building the graph of the head.
     """
-    modes = {module: module.training for module in model.modules()}
-    model.eval()
+    training = [module for module in model.modules() if module.training]
+    for module in training:
+        module.training = False
     try:
         with torch.inference_mode(False), torch.no_grad():
             yield
     finally:
-        for module, mode in modes.items():
-            module.training = mode
+        for module in training:
+            module.training = True
