@@ -10,6 +10,7 @@ from wsl.cam.store import read_pyramid
 from wsl.data.ground_truth import read_ground_truth
 from wsl.data.label_maps import read_label_map
 from wsl.errors import ConfigError, DataError
+from wsl.evaluate.faithfulness.pointing import draw_boxes
 from wsl.pipeline.context import Context
 from wsl.pipeline.work import StageFiles
 from wsl.types import BACKGROUND, IGNORE, LabelMap, Mask, Sample
@@ -93,8 +94,6 @@ def build_object_finder(context: Context, files: StageFiles) -> ObjectFinder:
 def _from_boxes(sample: Sample, size: tuple[int, int], class_id: int) -> Objects | None:
     if sample.boxes is None:
         return None
-    target, others = np.zeros(size, np.bool_), np.zeros(size, np.bool_)
-    for box in sample.boxes:
-        x1, y1, x2, y2 = (max(0, round(side)) for side in box.xyxy)
-        (target if box.class_id == class_id else others)[y1:y2, x1:x2] = True
+    target = draw_boxes([box for box in sample.boxes if box.class_id == class_id], size)
+    others = draw_boxes([box for box in sample.boxes if box.class_id != class_id], size)
     return Objects(target, others & ~target, np.zeros(size, np.bool_))

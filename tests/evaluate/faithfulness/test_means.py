@@ -25,17 +25,6 @@ def test_mean_over_pairs_and_over_classes() -> None:
     assert score.conventions == {"mean": "over classes"}
 
 
-def test_halves_joined_are_the_whole() -> None:
-    first, second, whole = PairMeans("test"), PairMeans("test"), PairMeans("test")
-    for part, class_id, value in ((first, 3, 0.25), (second, 3, 0.5), (second, 1, 1.0)):
-        part.update(class_id, {"a": value, "b": 1 - value})
-        whole.update(class_id, {"a": value, "b": 1 - value})
-    first.merge(second)
-    assert first.scores() == whole.scores()
-    with pytest.raises(ConfigError, match="same protocol"):
-        first.merge(PairMeans("test", "classes"))
-
-
 def test_a_name_without_values_has_a_score_of_none() -> None:
     means = PairMeans("test")
     means.update(1, {"undefined": None})

@@ -54,6 +54,10 @@ def test_rows_are_y_and_columns_are_x() -> None:
     np.testing.assert_array_equal(mask, expected)
 
 
+def test_boxes_outside_the_image_cover_nothing() -> None:
+    assert not draw_boxes([Box((-5, -4, -2, -1), 1), Box((1, -4, 3, -1), 1), Box((7, 1, 9, 3), 1)], (4, 6)).any()
+
+
 def test_bad_input_is_refused() -> None:
     score_map, inside = np.zeros((2, 2), np.float32), np.ones((2, 2), bool)
     with pytest.raises(DataError, match="at least one object pixel"):

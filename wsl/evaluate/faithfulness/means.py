@@ -30,15 +30,6 @@ class PairMeans:
             if value is not None:
                 classes.setdefault(class_id, []).append(float(value))
 
-    def merge(self, other: PairMeans) -> None:
-        """Adds the pairs of `other`, made with the same settings."""
-        if (self.protocol, self.mean) != (other.protocol, other.mean):
-            raise ConfigError("Only means of the same protocol can be joined.")
-        for name, classes in other._values.items():
-            mine = self._values.setdefault(name, {})
-            for class_id, values in classes.items():
-                mine.setdefault(class_id, []).extend(values)
-
     def scores(self, classes: ClassSet | None = None) -> list[Score]:
         """One score per name in the order of their first appearance; None without any defined value."""
         return [self._score(name, found, classes) for name, found in self._values.items()]

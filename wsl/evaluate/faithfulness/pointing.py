@@ -54,12 +54,12 @@ def compute_energy(score_map: NDArray[np.floating], inside: Mask, ignore: Mask |
 def draw_boxes(boxes: Sequence[Box], size: tuple[int, int]) -> Mask:
     """bool (H, W) of `size`, True inside any of the half-open xyxy boxes: rows are y, columns are x.
 
-    A pixel that a box covers in part counts.
+    A pixel that a box covers in part counts; what lies outside the image does not.
     """
     inside = np.zeros(size, np.bool_)
     for box in boxes:
-        x1, y1, x2, y2 = box.xyxy
-        inside[max(0, math.floor(y1)) : math.ceil(y2), max(0, math.floor(x1)) : math.ceil(x2)] = True
+        x1, y1, x2, y2 = (max(0.0, side) for side in box.xyxy)
+        inside[math.floor(y1) : math.ceil(y2), math.floor(x1) : math.ceil(x2)] = True
     return inside
 
 
