@@ -88,6 +88,9 @@ def test_exit_codes_of_bad_images(folder: Path, capsys: pytest.CaptureFixture[st
         (["--model", "resnet18"], 2, "leave out model, weights, head and outputs"),
         (["--device", "cuda:77"], 2, "device=cuda:77 cannot be used here"),
         (["--alpha", "2"], 2, "alpha: expected a value in [0, 1], but got 2.0"),
+        (["--side", "1000000"], 2, "side: expected 32 to 4096 pixels, but got 1000000"),
+        ([""], 2, "images: expected the name of a file or folder, but got an empty one"),
+        (["--output", ""], 2, "output: expected the name of a folder, but got an empty one"),
     ],
 )
 def test_bad_options_are_one_sentence(
@@ -99,6 +102,27 @@ def test_bad_options_are_one_sentence(
     assert words in message
     assert len(message.splitlines()) == 1
     assert not (folder / "out").exists()
+
+
+def test_a_file_as_output_is_refused_before_anything_is_loaded(
+    folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (folder / "best.safetensors").write_bytes(b"broken")
+    image = folder / "in" / "a.png"
+    before = image.read_bytes()
+    for place in (image, image / "below"):
+        assert run(folder, str(image), "--output", str(place)) == 2
+        message = capsys.readouterr().err
+        assert "output: expected a folder, but" in message
+        assert "a.png is a file" in message
+    assert image.read_bytes() == before
+
+
+def test_an_image_with_a_long_name(folder: Path) -> None:
+    image = folder / "in" / ("x" * 230 + ".png")
+    (folder / "in" / "a.png").rename(image)
+    assert run(folder, str(image)) == 0
+    assert len(list((folder / "out").glob("x*.png"))) == 2
 
 
 def test_published_network_by_name(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import dataclasses
 import json
 import shutil
 from pathlib import Path
@@ -14,9 +15,11 @@ from PIL import Image
 from tests.drawn import to_coco
 from wsl.cli.main import main
 from wsl.data.synthetic import draw_dataset
+from wsl.errors import ModelError
 from wsl.evaluate.energy import MIXED, ON_BACKGROUND, ON_OBJECT, REGIONS, UNDECIDED
 from wsl.pipeline.audit_objects import BOXES, MASKS, PSEUDO_LABELS
-from wsl.pipeline.auditing import RELIES, Auditor, combine_verdicts, open_run
+from wsl.pipeline.auditing import RELIES, Auditor, ImageAudit, combine_verdicts, open_run
+from wsl.types import Sample
 
 CLASSES = ("fish", "kite", "leaf")
 SETTINGS = [
@@ -171,6 +174,54 @@ def test_broken_image_is_told_and_the_rest_is_audited(planted: Path, tmp_path: P
     found = json.loads((tmp_path / "out" / "audit.json").read_text())
     assert [failure["image_id"] for failure in found["failures"]] == [sample.image_id]
     assert all(each["montage"] is None for each in found["classes"])
+
+
+def test_an_image_that_fails_in_any_way_does_not_stop_the_others(
+    planted: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys
+) -> None:
+    bad, look = [], Auditor._look
+
+    def fail_first(self: Auditor, sample: Sample, class_id: int) -> ImageAudit | None:
+        bad.append(sample.image_id)
+        if sample.image_id == bad[0]:
+            raise ValueError("odd numbers")
+        return look(self, sample, class_id)
+
+    monkeypatch.setattr(Auditor, "_look", fail_first)
+    options = ["--no-montage", "--images", "3", "--examples", "0", "--output", str(tmp_path / "out")]
+    assert main(["audit", "--quiet", str(planted), *options]) == 4
+    assert f"{bad[0]}.jpg: ValueError: odd numbers" in capsys.readouterr().out
+    found = json.loads((tmp_path / "out" / "audit.json").read_text())
+    assert {each["image_id"] for each in found["failures"]} == {bad[0]}
+    assert sum(each["images"] for each in found["classes"]) == len(bad) - len(found["failures"])
+
+
+def test_an_error_of_the_whole_run_stops_it(planted: Path, monkeypatch: pytest.MonkeyPatch, capsys) -> None:
+    def refuse(*_: object) -> None:
+        raise ModelError("the network does not fit")
+
+    monkeypatch.setattr(Auditor, "_look", refuse)
+    fails(capsys, [str(planted), "--no-montage"], "the network does not fit")
+
+
+def test_a_broken_map_of_an_image_without_labels_is_told(planted: Path, tmp_path: Path) -> None:
+    run = shutil.copytree(planted, tmp_path / "run", ignore=shutil.ignore_patterns("audit"))
+    context = open_run(run)
+    found = [sample for sample in context.samples if (run / "cams" / f"{sample.image_id}.npz").exists()][:3]
+    context.__dict__["samples"] = tuple(dataclasses.replace(sample, class_ids=None) for sample in found)
+    (run / "cams" / f"{found[0].image_id}.npz").write_bytes(b"broken")
+    audited = Auditor(context, montage=False).audit(3)
+    assert [failure.image_id for failure in audited.failures] == [found[0].image_id]
+    assert {image.sample.image_id for each in audited.classes for image in each.images} == {
+        each.image_id for each in found[1:]
+    }
+
+
+@pytest.mark.parametrize("place", ["cams", "refined/mine"])
+def test_stage_folders_are_no_place_for_an_audit(place: str, planted: Path, capsys) -> None:
+    before = files_of(planted)
+    fails(capsys, [str(planted), "--output", str(planted / place)], "belongs to the stages of a run")
+    assert files_of(planted) == before
 
 
 @pytest.mark.parametrize(

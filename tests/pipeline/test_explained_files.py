@@ -39,6 +39,7 @@ COLUMNS = [Column("cam", "cam", PYRAMID, PRESET, ("a", "b"))]
         (["x/a/cat.jpg", "y/a/cat.jpg", "dog.jpg"], ["x-a-cat-jpg", "y-a-cat-jpg", "dog"]),
         (["a/Cat.jpg", "b/cat.jpg"], ["a-Cat-jpg", "b-cat-jpg"]),
         (["a/b.c.jpg"], ["b.c"]),
+        (["a/" + "x" * 230 + ".jpg", "a/" + "ü" * 100 + ".jpg"], ["x" * 60, "ü" * 30]),
         ([], []),
     ],
 )
@@ -51,6 +52,12 @@ def test_names_that_only_a_number_can_tell_apart() -> None:
     assert len({name.lower() for name in names}) == 2
 
 
+def test_long_names_that_begin_alike_are_told_apart() -> None:
+    names = name_images([Path("a") / ("x" * 220 + end) for end in ("1.jpg", "2.jpg", "3.png")])
+    assert len({name.lower() for name in names}) == 3
+    assert max(len(name) for name in names) < 70
+
+
 @pytest.mark.parametrize(
     ("text", "name"),
     [
@@ -60,6 +67,7 @@ def test_names_that_only_a_number_can_tell_apart() -> None:
         ("", "-"),
         ("é1", "é1"),
         ("x" * 99, "x" * 60),
+        ("a" + "猫" * 99, "a" + "猫" * 19),
     ],
 )
 def test_names_of_classes_are_safe_as_files(text: str, name: str) -> None:

@@ -116,5 +116,6 @@ def test_bad_requests() -> None:
         load_named_classifier(model="resnet51", weights="none")
     with pytest.raises(ConfigError, match="expected the number of outputs, because there is no ImageNet head"):
         load_named_classifier(model="small_cnn", weights="none")
-    with pytest.raises(ConfigError, match="side: expected at least 32 pixels, but got 8"):
-        load_named_classifier(model="resnet18", weights="none", side=8)
+    for side in (8, 31, 4097, 10**6):
+        with pytest.raises(ConfigError, match=f"side: expected 32 to 4096 pixels, but got {side}"):
+            load_named_classifier(model="resnet18", weights="none", side=side)

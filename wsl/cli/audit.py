@@ -44,15 +44,17 @@ def audit(options: argparse.Namespace) -> int:
     from wsl.cli.progress import choose_progress
     from wsl.pipeline.audit_files import FOLDER, write_audit
     from wsl.pipeline.auditing import Auditor, open_run
+    from wsl.pipeline.output_folder import check_output_folder
 
     for name in ("images", "examples"):
         least = 1 if name == "images" else 0
         if getattr(options, name) < least:
             raise ConfigError(f"--{name}: expected at least {least}, but got {getattr(options, name)}.")
+    output = None if options.output is None else check_output_folder(options.output)
     context = open_run(Path(options.run), options.overrides, choose_progress(options.quiet))
     auditor = Auditor(context, montage=options.montage)
     found = auditor.audit(options.images)
-    folder = Path(options.output) if options.output else context.run.path / FOLDER
+    folder = output or context.run.path / FOLDER
     write_audit(auditor, found, folder, options.examples)
     print_audit(found, folder)
     return SOME_FAILED if found.failures else DONE

@@ -50,10 +50,12 @@ def explain(options: argparse.Namespace) -> int:
     from wsl.pipeline.device import select_device
     from wsl.pipeline.explaining import explain_images, list_image_files
     from wsl.pipeline.named_classifier import load_named_classifier
+    from wsl.pipeline.output_folder import check_output_folder
 
     chosen = _read_options(options)
     chosen.check()
-    paths = list_image_files([Path(path) for path in options.images])
+    output = check_output_folder(options.output)
+    paths = list_image_files(options.images)
     classifier = load_named_classifier(
         model=options.model,
         weights=options.weights,
@@ -63,7 +65,6 @@ def explain(options: argparse.Namespace) -> int:
         side=options.side,
         device=select_device(options.device),
     )
-    output = Path(options.output)
     explained, failures = explain_images(paths, classifier, chosen, output, choose_progress(options.quiet))
     _print_explained(explained, output)
     for failure in failures:

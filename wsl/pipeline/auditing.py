@@ -10,7 +10,7 @@ from tempfile import TemporaryDirectory
 
 from wsl.config import Config, load_config
 from wsl.data.images import read_image
-from wsl.errors import ConfigError, DataError
+from wsl.errors import ConfigError, DataError, WslError
 from wsl.evaluate.energy import (
     ON_BACKGROUND,
     UNDECIDED,
@@ -22,6 +22,7 @@ from wsl.evaluate.energy import (
 )
 from wsl.pipeline.audit_objects import PSEUDO_LABELS, ObjectFinder, build_object_finder
 from wsl.pipeline.context import Context
+from wsl.pipeline.images import failure_of
 from wsl.pipeline.montage_testing import Labels, MontageOutcome, MontageTester
 from wsl.pipeline.photomontage import MontageScores, mean_scores, relies_on_background
 from wsl.pipeline.picturing import spread
@@ -108,7 +109,7 @@ def _read_config(run: RunFolder, overrides: Sequence[str]) -> Config:
 
 
 class Auditor:
-    """Audits class by class; `tester` is None when no photomontages are made."""
+    """Audits class by class; `tester` is None when no photomontages are made. failures: images without known labels."""
 
     def __init__(self, context: Context, montage: bool) -> None:
         self.context, self.files = context, StageFiles(context.run.path)
@@ -118,23 +119,37 @@ class Auditor:
                 "add --no-montage."
             )
         self.finder: ObjectFinder = build_object_finder(context, self.files)
-        self.labels: Labels = {sample.image_id: self.finder.labels(sample) for sample in context.samples}
+        self.failures: list[Failure] = []
+        self.labels: Labels = {sample.image_id: self._read_labels(sample) for sample in context.samples}
         self.tester = MontageTester(context, self.finder, self.labels) if montage else None
 
     def audit(self, images: int) -> Audit:
-        """Every class on at most `images` of its images, spread over the data set."""
+        """Every class on at most `images` of its images, spread over the data set.
+
+        An image that fails is recorded and the others go on; errors of the whole run (settings, classifier) are raised.
+        """
         chosen = {class_id: spread(self._samples_of(class_id), images) for class_id in self.context.classes.ids}
         pairs = [(class_id, sample) for class_id, samples in chosen.items() for sample in samples]
         found: dict[int, list[ImageAudit | None]] = {}
-        failures: list[Failure] = []
+        failures = list(self.failures)
         for class_id, sample in track(pairs, self.context.progress, "audit", len(pairs)):
             try:
                 found.setdefault(class_id, []).append(self._look(sample, class_id))
-            except DataError as error:
-                failures.append(Failure(sample.image_id, str(error)))
+            except Exception as error:
+                if isinstance(error, WslError) and not isinstance(error, DataError):
+                    raise  # the same for every image
+                failures.append(failure_of(sample, error))
         classes = [self._sum_up(class_id, looked) for class_id, looked in found.items()]
         ranked = sorted(classes, key=lambda each: (SEVERITY.index(each.verdict), _contrast(each.shares), each.class_id))
         return Audit(tuple(ranked), self.finder.kind, tuple(failures))
+
+    def _read_labels(self, sample: Sample) -> tuple[int, ...] | None:
+        """None where they cannot be read, which is a failure of this image alone."""
+        try:
+            return self.finder.labels(sample)
+        except DataError as error:
+            self.failures.append(failure_of(sample, error))
+            return None
 
     def _samples_of(self, class_id: int) -> list[Sample]:
         """Images of the class that have a map file."""

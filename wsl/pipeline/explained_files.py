@@ -19,7 +19,7 @@ from wsl.report.heat import Map, draw_heat, draw_heat_overlay
 from wsl.report.overlay import resize_for_display, write_png
 from wsl.types import MAX_CLASSES, Image
 
-LONGEST_NAME = 60
+LONGEST_NAME = 60  # bytes: three names (image, class, map) and the suffix must fit in the 255 of a file system
 
 
 def name_images(paths: Sequence[Path]) -> list[str]:
@@ -37,9 +37,9 @@ def name_images(paths: Sequence[Path]) -> list[str]:
 
 
 def _longer_name(path: Path, level: int) -> str:
-    """Level 0 is the stem, 1 adds the suffix, each further one a folder."""
+    """Level 0 is the stem, 1 adds the suffix, each further one a folder. Never longer than a file name may be."""
     if level == 0:
-        return path.stem
+        return path.stem if len(path.stem.encode()) <= LONGEST_NAME else make_file_name(path.stem)
     parts = Path(os.path.abspath(path)).parts[-level:]
     return make_file_name("-".join(part for part in parts if part.strip("/\\")))
 
@@ -50,8 +50,9 @@ def _find_doubles(names: Iterable[str]) -> set[str]:
 
 
 def make_file_name(text: str) -> str:
-    """`text` with only letters, digits, '_' and '-': blanks become '_', everything else '-'."""
-    return re.sub(r"[^\w-]", "-", text.strip().replace(" ", "_"))[:LONGEST_NAME] or "-"
+    """`text` with only letters, digits, '_' and '-': blanks become '_', everything else '-'; at most 60 bytes."""
+    plain = re.sub(r"[^\w-]", "-", text.strip().replace(" ", "_"))
+    return plain.encode()[:LONGEST_NAME].decode(errors="ignore") or "-"
 
 
 def name_classes(names: Sequence[str]) -> list[str]:

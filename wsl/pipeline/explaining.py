@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
+from wsl.cam.diagnosis import forget_warnings
 from wsl.cam.method import CamMethod, build_method
 from wsl.cam.options import CamOptions
 from wsl.cam.preset import Preset, get_preset
@@ -25,6 +26,7 @@ from wsl.pipeline.explained_files import (
 )
 from wsl.pipeline.images import failure_of
 from wsl.pipeline.named_classifier import NamedClassifier, Prediction
+from wsl.pipeline.output_folder import check_output_folder
 from wsl.pipeline.run_folder import Failure
 from wsl.progress import Progress, Silent, track
 from wsl.report.colours import list_colormaps
@@ -86,10 +88,16 @@ class Explanation:
     files: tuple[str, ...]
 
 
-def list_image_files(paths: Sequence[Path]) -> list[Path]:
-    """The given files, and the images directly in given folders, each once; DataError for a folder without any."""
+def list_image_files(given: Sequence[str | Path]) -> list[Path]:
+    """The given files, and the images directly in given folders, each once.
+
+    DataError for a folder without any, ConfigError for an empty name.
+    """
     found: dict[Path, Path] = {}
-    for path in paths:
+    for name in given:
+        if not str(name).strip():
+            raise ConfigError("images: expected the name of a file or folder, but got an empty one.")
+        path = Path(name)
         inside = list_images(path) if path.is_dir() else [path]
         if not inside:
             raise DataError(f"{path}: expected images in this folder, but found none.")
@@ -108,9 +116,11 @@ def explain_images(
     """Writes pictures, score maps, classes.txt and predictions.json of all images into `output`.
 
     An image that cannot be read is a failure and the others go on. ConfigError or ModelError when the options do not
-    fit the classifier.
+    fit the classifier, or `output` can be no folder.
     """
     options.check()
+    check_output_folder(str(output))
+    forget_warnings()
     explainer = Explainer(classifier, options, output)
     explained: list[Explanation] = []
     failures: list[Failure] = []

@@ -25,6 +25,7 @@ log = logging.getLogger("wsl")
 
 DEFAULT_MODEL = "resnet50"
 DEFAULT_SIDE = 256  # torchvision's evaluation: shorter side 256; its central crop is left out, to see the whole image
+LEAST_SIDE, LARGEST_SIDE = 32, 4096
 MAX_ASPECT = 4  # longer side / shorter side of a network input; longer images are squeezed
 STRIDES = (32, 16, 14, 8)  # the coarsest that a network has, which is its published form
 
@@ -94,8 +95,8 @@ def load_named_classifier(
     `NamedClassifier`; None = the checkpoint's training size, otherwise 256.
     Raises ConfigError or ModelError for what does not go together or cannot be loaded.
     """
-    if side is not None and side < 32:
-        raise ConfigError(f"side: expected at least 32 pixels, but got {side}.")
+    if side is not None and not LEAST_SIDE <= side <= LARGEST_SIDE:
+        raise ConfigError(f"side: expected {LEAST_SIDE} to {LARGEST_SIDE} pixels, but got {side}.")
     if checkpoint is None:
         named = _published(model or DEFAULT_MODEL, weights or "imagenet", head or "original", outputs, side)
     elif any(each is not None for each in (model, weights, head, outputs)):
