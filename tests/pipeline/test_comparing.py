@@ -5,7 +5,9 @@ from __future__ import annotations
 import dataclasses
 import json
 import shutil
+import weakref
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -15,7 +17,7 @@ from tests.drawn import QUICK, draw_voc, to_folders
 from wsl.cam.engine import compute_pyramids
 from wsl.cam.options import CamOptions
 from wsl.cam.preset import get_preset
-from wsl.cam.pyramid import fuse
+from wsl.cam.pyramid import MapPyramid, fuse
 from wsl.cli.main import main
 from wsl.config import load_config
 from wsl.data.ground_truth import read_ground_truth
@@ -26,13 +28,13 @@ from wsl.evaluate.localization import MaxBoxAcc
 from wsl.evaluate.sweep import BackgroundSweep
 from wsl.pipeline.classifiers import load_ready_classifier
 from wsl.pipeline.comparing import CompareSettings, compare_methods
-from wsl.pipeline.comparison_cases import choose_samples, find_true_boxes
-from wsl.pipeline.comparison_method import MethodRun
-from wsl.pipeline.comparison_scorers import scale_seeds, to_square
+from wsl.pipeline.comparison_cases import Case, choose_samples, find_true_boxes
+from wsl.pipeline.comparison_method import MapMaker, MethodRun
+from wsl.pipeline.comparison_scorers import PointingScorer, RefinedScorer, scale_seeds, to_square
 from wsl.pipeline.context import Context
 from wsl.pipeline.run_folder import RunFolder
 from wsl.pipeline.stages import BEST
-from wsl.types import Sample
+from wsl.types import Sample, ScoreMaps
 
 THREE = ("methods=[cam,score_cam,legrad]", "options.score_cam.channels=4")
 
@@ -137,6 +139,70 @@ def test_what_is_done_is_not_done_again(done: Path, voc: Path, tmp_path: Path, m
     )
     assert after[:3] == before[:3]
     assert after[3].endswith("does not fit")
+
+
+def test_raw_maps_are_not_kept_in_memory(
+    done: Path, voc: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made: list[weakref.ref[MapPyramid]] = []
+    alive: list[int] = []
+    make = MapMaker.make_pyramid
+
+    def count(self: MapMaker, *arguments: Any) -> MapPyramid:
+        pyramid = make(self, *arguments)
+        made.append(weakref.ref(pyramid))
+        alive.append(sum(each() is not None for each in made))
+        return pyramid
+
+    monkeypatch.setattr(MapMaker, "make_pyramid", count)
+    left = tmp_path / "run" / "compare" / ".maps" / "old.npz"  # by a process that was killed
+    left.parent.mkdir(parents=True)
+    left.write_bytes(b"")
+    shutil.copytree(done, tmp_path / "run", dirs_exist_ok=True)
+    (tmp_path / "run" / "compare" / "cam.json").unlink()
+    assert run(voc, tmp_path / "run") == 0
+    assert len(alive) > 4
+    assert max(alive) <= 2  # the new one, and the one before until the name is free
+    assert not left.parent.exists()
+    assert read_values(tmp_path / "run", "cam") == read_values(done, "cam")
+
+
+def test_refined_labels_are_those_of_the_maps_in_memory(
+    done: Path, voc: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Bit by bit: what the second pass reads is what the first one saw."""
+    first: dict[str, ScoreMaps] = {}
+    equal: list[bool] = []
+
+    class Noting(RefinedScorer):
+        def update(self, case: Case, maps: ScoreMaps) -> None:
+            before = first[case.sample.image_id]
+            equal.append(np.array_equal(before.scores, maps.scores) and before.class_ids == maps.class_ids)
+            super().update(case, maps)
+
+    update = PointingScorer.update
+    monkeypatch.setattr("wsl.pipeline.comparison_method.RefinedScorer", Noting)
+    monkeypatch.setattr(
+        PointingScorer,
+        "update",
+        lambda self, case, maps: (first.update({case.sample.image_id: maps}), update(self, case, maps))[1],
+    )
+    shutil.copytree(done, tmp_path / "run")
+    for name in ("cam", "score_cam"):
+        (tmp_path / "run" / "compare" / f"{name}.json").unlink()
+    assert run(voc, tmp_path / "run") == 0
+    assert equal == [True] * 8
+
+
+def test_every_method_tells_its_trouble_anew(
+    done: Path, voc: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    told: list[str] = []
+    monkeypatch.setattr("wsl.pipeline.comparing.forget_warnings", lambda: told.append("forgotten"))
+    monkeypatch.setattr(MethodRun, "measure", lambda self: (told.append(self.maker.options.method), (1.0, []))[1])
+    shutil.copytree(done, tmp_path / "run")
+    assert run(voc, tmp_path / "run", methods=("methods=[grad_cam,layer_cam]",)) == 0
+    assert told == ["forgotten", "grad_cam", "forgotten", "layer_cam"]
 
 
 def test_other_settings_are_measured_anew(done: Path, voc: Path, tmp_path: Path) -> None:

@@ -149,6 +149,23 @@ def test_one_bad_image_does_not_stop_the_others(classifier: NamedClassifier, ima
     assert json.loads((tmp_path / "out" / "predictions.json").read_text())["failures"][1]["image_id"] == "none"
 
 
+def test_trouble_is_told_for_every_classifier(image: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    for _ in range(2):
+        model, _ = build_classifier("small_cnn", num_outputs=4, output_stride=8, seed=3)
+        for parameter in model.parameters():
+            parameter.data.zero_()
+        paths = [image, draw_image(tmp_path / "in" / "zoo.png", 1)]
+        explain_images(paths, NamedClassifier(model, NAMES, side=40), ExplainOptions(), tmp_path / "out")
+    told = [record.getMessage() for record in caplog.records if "(told once)" in record.getMessage()]
+    assert len(told) == 2
+    assert told[0] == told[1]
+
+
+def test_a_file_as_output_is_refused(classifier: NamedClassifier, image: Path) -> None:
+    with pytest.raises(ConfigError, match=r"expected a folder, but .*img\.png is a file"):
+        explain_images([image], classifier, ExplainOptions(), image)
+
+
 def test_grey_transparent_and_deep_images(classifier: NamedClassifier, tmp_path: Path) -> None:
     pixels = np.random.default_rng(2).integers(0, 255, (30, 20, 4)).astype(np.uint8)
     PillowImage.fromarray(pixels[..., 0]).save(tmp_path / "grey.png")

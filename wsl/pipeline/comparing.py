@@ -12,6 +12,7 @@ from typing import Any
 
 import torch
 
+from wsl.cam.diagnosis import forget_warnings
 from wsl.cam.method import build_method, list_methods
 from wsl.cam.options import CamOptions
 from wsl.config import as_dict
@@ -35,7 +36,7 @@ from wsl.version import __version__
 
 log = logging.getLogger("wsl")
 
-FOLDER = Path("compare")
+FOLDER, SCRATCH = Path("compare"), ".maps"
 # Methods that run the whole network once per channel (and sample) do a part of their work unless the user asks for all.
 CHEAPER: dict[str, dict[str, Any]] = {
     "score_cam": {"channels": 64},
@@ -166,6 +167,7 @@ class Bench:
         return record
 
     def _run(self, name: str, options: dict[str, Any]) -> tuple[float, list[Score]]:
+        forget_warnings()  # a trouble of the method before is told again, for this classifier or a random one
         chosen = self._options(name, options)
         makers = {part: self._maker(chosen, part) for part in PARTS}
         run = MethodRun(
@@ -173,6 +175,7 @@ class Bench:
             faithfulness=self.settings.faithfulness,
             tolerance=self.settings.tolerance,
             randomised_images=self.settings.randomised_images,
+            scratch=self.context.run.path / FOLDER / SCRATCH,
         )  # fmt: skip
         return run.measure()
 
