@@ -141,8 +141,113 @@ def test_class_token_of_a_raw_vision_transformer(zero_head: bool) -> None:
     assert found.tokens_to_map(tokens, (48, 48)).flatten().tolist() == list(range(1, 10))
     with pytest.raises(ModelError, match=r"expected 3 x 3 = 9 tokens \+ 1 prefix tokens, but got shape \(1, 12, 1\)"):
         found.tokens_to_map(torch.zeros(1, 12, 1), (48, 48))
-    with pytest.raises(ModelError, match="could not run on images of shape"):
-        wrap_network(tv.VisionTransformer(48, 16, 1, 2, 12, 24), images=make_images(32))
+    with pytest.raises(ModelError, match=r"could not run on images of shape \(1, 3, 32, 32\) \(Wrong image height"):
+        wrap_network(net, images=make_images(32))(make_images(32))
+
+
+def test_a_flat_head_says_which_images_it_refuses() -> None:
+    net = seeded(nn.Sequential(nn.Conv2d(3, 4, 3, 2, 1), nn.ReLU(), nn.Flatten(), nn.Linear(4 * 8 * 8, 2)))
+    found = wrap_network(net, images=make_images(16))
+    with pytest.raises(ModelError, match=r"could not run on images of shape \(1, 3, 20, 20\) \(.*cannot be multiplied"):
+        found(make_images(20))
+    with pytest.raises(RuntimeError, match="to have 3 channels"):
+        found(torch.zeros(1, 4, 16, 16))
+
+
+@pytest.mark.parametrize("sides", [(32, 96), (96, 32), (224, 96)])
+def test_findings_do_not_depend_on_the_first_image(sides: tuple[int, int]) -> None:
+    net = tv.resnet18().eval()  # at 32 pixels its last map has one position
+    for side in sides:
+        found = wrap_network(net, images=make_images(side))
+        assert (found.default_layer, found.pooled, found.output_stride) == ("net.layer4", True, 32)
+
+
+class Picky(nn.Module):
+    """Runs on small images only; below 16 pixels its last map has one position."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.first, self.second = nn.Conv2d(3, 4, 3, 2, 1), nn.Conv2d(4, 5, 3, 4, 1)
+        self.head = nn.Linear(5, 2)
+
+    def forward(self, x: Tensor) -> Tensor:
+        if max(x.shape[2:]) > 64:
+            raise ValueError("too large")
+        return self.head(self.second(self.first(x)).mean((2, 3)))
+
+
+@pytest.mark.parametrize("sides", [(8, 32, 8), (32, 8, 32)])
+def test_findings_of_a_refused_noise_count_for_their_size_alone(sides: tuple[int, ...]) -> None:
+    net = seeded(Picky())
+    expected = {8: ("net.first", False), 32: ("net.second", True)}
+    for side in sides:
+        found = wrap_network(net, images=make_images(side))
+        assert (found.default_layer, found.pooled) == expected[side]
+    with pytest.raises(ModelError, match=r"could not run on images of shape \(1, 3, 224, 224\) \(too large\)"):
+        wrap_network(seeded(Picky()))
+
+
+def test_halvings_without_remainder_are_probed_at_256_pixels() -> None:
+    class Deep(Small):
+        def forward(self, x: Tensor) -> Any:
+            if x.shape[2] % 64:
+                raise RuntimeError("sizes do not match")
+            return super().forward(x)
+
+    assert wrap_network(seeded(Deep()), images=make_images(8)).default_layer == "net.second"
+
+
+@pytest.mark.parametrize("magnitude", [1e-6, 1e-4, 1.0, 1e4])
+@pytest.mark.parametrize(("kind", "pooled"), [("mean", True), ("max", False), ("doubled", False)])
+def test_the_proof_holds_at_any_magnitude(kind: str, pooled: bool, magnitude: float) -> None:
+    net = seeded(Small(kind))
+    with torch.no_grad():
+        for value in (*net.second.parameters(), net.head.bias):
+            value *= magnitude
+    assert wrap_network(net).pooled is pooled
+
+
+def test_small_differences_beside_a_large_bias_decide() -> None:
+    for kind, factor, pooled in (("mean", 1e-4, True), ("max", 1e-6, False)):
+        net = seeded(Small(kind))
+        with torch.no_grad():
+            net.second.weight *= factor
+            net.second.bias.abs_().add_(1)
+        assert wrap_network(net).pooled is pooled
+
+
+def test_outputs_that_never_change_prove_nothing() -> None:
+    zeros, dead = seeded(Small("doubled")), seeded(Small("max"))
+    with torch.no_grad():
+        zeros.head.weight.zero_()
+        zeros.head.bias.zero_()
+        dead.second.weight.zero_()
+        dead.second.bias.abs_()
+    assert not wrap_network(zeros).pooled
+    assert not wrap_network(dead).pooled
+
+
+def test_features_stop_at_the_layer_and_leave_no_hook() -> None:
+    net = seeded(Small("normed"))
+    found = wrap_network(net)
+    before, runs = describe_state(net), []
+    handles = [net.get_submodule(each).register_forward_hook(lambda *_: runs.append(None)) for each in ("norm", "head")]
+    with torch.no_grad():
+        features = found.features(make_images(16))
+        assert not runs
+        torch.testing.assert_close(features, net.act(net.second(net.act(net.first(make_images(16))))))
+    for handle in handles:
+        handle.remove()
+    check_same_state(before, describe_state(net))
+
+
+def test_a_layer_that_does_not_run_is_named() -> None:
+    class Choosing(Small):
+        def forward(self, x: Tensor) -> Any:
+            return x.mean((2, 3)) if x.shape[2] == 4 else super().forward(x)
+
+    with pytest.raises(ModelError, match=r"layer 'second' did not run on \(1, 3, 4, 4\); choose another"):
+        wrap_network(seeded(Choosing())).features(make_images(4))
 
 
 TIMM: dict[str, tuple[dict[str, Any], str, bool, int]] = {
@@ -159,7 +264,7 @@ def test_timm_networks_as_they_are(name: str) -> None:
     options, layer, pooled, prefix = TIMM[name]
     size = {} if name == "convnext_atto" else {"img_size": (64, 96)}
     net = lively(timm.create_model(name, num_classes=4, **options, **size))
-    found = wrap_network(net, images=make_images(64, 96))
+    found = wrap_network(net)
     assert isinstance(found, WrappedNetwork)
     assert (found.default_layer, found.pooled) == (f"net.{layer}", pooled)
     assert found.findings.layout.prefix == prefix

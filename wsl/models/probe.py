@@ -12,8 +12,12 @@ import torch
 from torch import Tensor, nn
 
 from wsl.errors import ModelError
+from wsl.models.classifier import Classifier
 
 MAIN_OUTPUTS = ("out", "logits")  # of networks that give a dict
+SIDES = (224, 256)  # 256 for networks that halve the image more than five times and want no remainder
+REFUSALS = (RuntimeError, AssertionError, ValueError, IndexError, TypeError)
+Size = tuple[int, int]
 
 
 @dataclass(frozen=True, eq=False)
@@ -84,14 +88,50 @@ def probe_network(net: nn.Module, images: Tensor, name: str) -> Probe:
     with torch.inference_mode(False), torch.enable_grad(), evaluating(net), _watching(net, calls):
         try:
             output = net(images.detach().clone().requires_grad_())
-        except (RuntimeError, AssertionError, ValueError, IndexError, TypeError) as error:
-            reason = (str(error) or type(error).__name__).splitlines()[0].rstrip(".")
-            raise ModelError(
-                f"{name} could not run on images of shape {tuple(images.shape)} ({reason}): give images that fit it."
-            ) from error
+        except REFUSALS as error:
+            raise describe_refusal(name, images, error) from error
     times = Counter(call.name for call in calls)
     once = tuple(call for call in calls if times[call.name] == 1)
     return Probe(once, find_outputs(output, name))
+
+
+def describe_refusal(name: str, images: Tensor, error: Exception) -> ModelError:
+    """What to raise when a network cannot run on the images."""
+    reason = (str(error) or type(error).__name__).splitlines()[0].rstrip(".")
+    return ModelError(
+        f"{name} could not run on images of shape {tuple(images.shape)} ({reason}): give images that fit it."
+    )
+
+
+def probe_noise(net: nn.Module, name: str, fallback: Tensor | None = None) -> tuple[Probe, Tensor]:
+    """A probe of seeded noise, and this noise (1, C, H, W): what is found does not depend on the images at hand.
+
+    Its size is the one that the network names, or 224 x 224, or 256 x 256; `fallback` gives the size where the network
+    refuses these, and the device, dtype and C. Raises ModelError when the network cannot run on any of them.
+    """
+    like = fallback if fallback is not None else next(net.parameters(), torch.zeros(())).new_zeros(1, 3, 1, 1)
+    own = _find_own_size(net.net if isinstance(net, Classifier) else net)
+    sizes = [own] if own else [(side, side) for side in SIDES]
+    refusal: ModelError | None = None
+    for size in sizes if fallback is None else [*sizes, (fallback.shape[2], fallback.shape[3])]:
+        noise = torch.randn(1, like.shape[1], *size, generator=torch.Generator().manual_seed(0)).to(like)
+        try:
+            return probe_network(net, noise, name), noise
+        except ModelError as error:
+            refusal = error if refusal is None or fallback is not None else refusal
+    raise refusal or ModelError(f"{name} could not run.")
+
+
+def _find_own_size(net: nn.Module) -> Size | None:
+    """(height, width) that torchvision's and timm's networks say they want."""
+    configured = (getattr(net, "pretrained_cfg", None) or {}).get("input_size", (None,))[1:]
+    for found in (getattr(net, "image_size", None), getattr(getattr(net, "patch_embed", None), "img_size", None),
+                  configured):  # fmt: skip
+        if isinstance(found, int):
+            return found, found
+        if isinstance(found, (tuple, list)) and len(found) == 2:
+            return int(found[0]), int(found[1])
+    return None
 
 
 @contextmanager

@@ -14,14 +14,15 @@ from torch import Tensor, nn
 
 from wsl.errors import ModelError, suggest
 from wsl.models.classifier import IMAGENET_MEAN, IMAGENET_STD, Classifier
-from wsl.models.probe import Call, Probe, evaluating, find_outputs, probe_network
+from wsl.models.probe import Call, Probe, Size, describe_refusal, evaluating, find_outputs, probe_noise
 from wsl.models.spatial import to_channels_first, tokens_to_grid
 
-TOLERANCE = 1e-4
+TOLERANCE = 1e-4  # of the largest value
+CHANGE_TOLERANCE = 1e-2  # of the largest difference between two images, which may be small beside the values
 MAX_PREFIX = 16  # class, distillation and register tokens
 LEVELS = 6  # halvings of the token grid that a hierarchical network may do
 WITHOUT_EFFECT = (nn.Dropout, nn.Identity, nn.Flatten)
-Size = tuple[int, int]
+MISFITS = ("cannot be multiplied", "must match", "invalid for input of size")  # of a size that a head cannot take
 
 
 @dataclass(frozen=True)
@@ -35,7 +36,11 @@ class Layout:
         """A layer's output as (B, C, h, w); ModelError when it is neither a map nor tokens of the grid."""
         if output.ndim != 3 or self.patch is None:
             if output.ndim != 4:
-                raise ModelError(f"{name}: expected a layer with a map (B, C, h, w), but got {tuple(output.shape)}.")
+                instead = "one before the pooling" if output.ndim == 2 else "another layer"
+                raise ModelError(
+                    f"{name}: expected a layer with a map (B, C, h, w), but got {tuple(output.shape)}; "
+                    f"choose {instead}."
+                )
             return to_channels_first(output, size, name)
         rows, columns = size[0] // self.patch[0], size[1] // self.patch[1]
         grids = [(max(1, rows >> level), max(1, columns >> level)) for level in range(LEVELS)]
@@ -80,10 +85,25 @@ class WrappedNetwork(Classifier):
     def features(self, x: Tensor) -> Tensor:
         if not self.pooled:
             return super().features(x)
-        with _catching(self.net.get_submodule(self.findings.layer)) as caught:
-            self.net(x)
-        found = self.tokens_to_map(caught[0], (x.shape[2], x.shape[3]))
+        found = self.tokens_to_map(self._run_to_layer(x), (x.shape[2], x.shape[3]))
         return found.relu() if self.findings.rectified else found
+
+    def _run_to_layer(self, x: Tensor) -> Tensor:
+        """What follows the layer does not run, so that its modules run once, in `pooled_head`."""
+        try:
+            with _stopping_behind(self.net.get_submodule(self.findings.layer)):
+                self._run(x)
+        except _Reached as reached:
+            return reached.output
+        raise ModelError(f"{self.name}: layer '{self.findings.layer}' did not run on {tuple(x.shape)}; choose another.")
+
+    def _run(self, x: Tensor) -> Any:
+        try:
+            return self.net(x)
+        except (AssertionError, RuntimeError) as error:
+            if isinstance(error, RuntimeError) and not any(each in str(error) for each in MISFITS):
+                raise
+            raise describe_refusal(self.name, x, error) from error
 
     def pooled_head(self, pooled: Tensor) -> Tensor:
         if self.findings.head is None:
@@ -100,13 +120,15 @@ class WrappedNetwork(Classifier):
         return working[0] if len(working) == 1 and isinstance(working[0], nn.Linear) else None
 
     def forward(self, x: Tensor) -> Tensor:
-        return find_outputs(self.net(x), self.name)
+        return find_outputs(self._run(x), self.name)
 
     def tokens_to_map(self, output: Tensor, input_size: Size) -> Tensor:
         return self.findings.layout.to_map(output, input_size, self.name)
 
 
-_KNOWN: WeakKeyDictionary[nn.Module, tuple[tuple[tuple[str, int], ...], Findings]] = WeakKeyDictionary()
+Signature = tuple[tuple[str, int], ...]
+# by image size only for networks that refused the noise; None stands for every size
+_KNOWN: WeakKeyDictionary[nn.Module, tuple[Signature, dict[Size | None, Findings]]] = WeakKeyDictionary()
 
 
 def wrap_network(
@@ -121,24 +143,32 @@ def wrap_network(
     """Any network that maps (B, 3, H, W) to (B, O) or (B, O, H, W) as a `Classifier`; a `Classifier` passes through.
 
     The network may also return a dict with 'out' or 'logits', an object with `.logits`, or a tuple whose first entry
-    counts. images: float (B, 3, H, W) that it can run on, to find out what it is made of (default: noise of its own
-    size, or 224 x 224). layer: dotted name inside `net` of the default layer, instead of the last spatial map. mean,
-    std: of its RGB input in [0, 1].
+    counts. What it is made of is found out on noise of its own size, or 224 x 224, so that no image decides it. images:
+    float (B, 3, H, W), whose size counts where the network refuses that noise. layer: dotted name inside `net` of the
+    default layer, instead of the last spatial map. mean, std: of its RGB input in [0, 1].
 
-    "Average pooling, then a head" is believed only where the numbers prove it on two batches; gradient methods work for
+    "Average pooling, then a head" is believed only where the numbers prove it on two images; gradient methods work for
     every other network too. What was found is remembered as long as the network has the same modules. Raises ModelError
-    when the network cannot run on the images, gives something else, or has no spatial map.
+    when the network can run on none of these sizes, gives something else, or has no spatial map.
     """
     if isinstance(net, Classifier):
         return net
     name = name or type(net).__name__
-    signature = tuple((each, id(module)) for each, module in net.named_modules())
-    known = _KNOWN.get(net)
-    if known is None or known[0] != signature:
-        known = signature, _find_all(net, _make_images(net) if images is None else images, name)
-        _KNOWN[net] = known
-    findings = known[1] if layer is None else _choose_layer(net, known[1], layer, name)
+    found = _recall(net, images, name)
+    findings = found if layer is None else _choose_layer(net, found, layer, name)
     return WrappedNetwork(net, findings, name=name, mean=mean, std=std)
+
+
+def _recall(net: nn.Module, images: Tensor | None, name: str) -> Findings:
+    signature = tuple((each, id(module)) for each, module in net.named_modules())
+    if net not in _KNOWN or _KNOWN[net][0] != signature:
+        _KNOWN[net] = signature, {}
+    known = _KNOWN[net][1]
+    size = None if images is None else (images.shape[2], images.shape[3])
+    if None not in known and size not in known:
+        probe, noise = probe_noise(net, name, images)
+        known[size if size == tuple(noise.shape[2:]) else None] = _find_all(net, probe, noise, name)
+    return known[None if None in known else size]
 
 
 def _choose_layer(net: nn.Module, findings: Findings, layer: str, name: str) -> Findings:
@@ -148,18 +178,7 @@ def _choose_layer(net: nn.Module, findings: Findings, layer: str, name: str) -> 
     return findings if layer == findings.layer else replace(findings, layer=layer, head=None)
 
 
-def _make_images(net: nn.Module) -> Tensor:
-    """Noise of the size that torchvision's and timm's networks say they want."""
-    own = (getattr(net, "pretrained_cfg", None) or {}).get("input_size", (3, 224, 224))[1:]
-    side = getattr(net, "image_size", None)
-    size = (side, side) if isinstance(side, int) else tuple(own)
-    first = next(net.parameters(), torch.zeros(()))
-    noise = torch.randn(1, 3, *size, generator=torch.Generator().manual_seed(0))
-    return noise.to(first.device, first.dtype)
-
-
-def _find_all(net: nn.Module, images: Tensor, name: str) -> Findings:
-    probe = probe_network(net, images, name)
+def _find_all(net: nn.Module, probe: Probe, images: Tensor, name: str) -> Findings:
     size = (images.shape[2], images.shape[3])
     layout = _find_layout(probe, size)
     maps = {call.name: each for call in probe.calls if (each := _as_map(call, layout, size, name)) is not None}
@@ -264,28 +283,45 @@ def _find_chain(probe: Probe, vector: Tensor, after: int) -> tuple[tuple[str, tu
 
 
 def _same(first: Tensor, second: Tensor) -> bool:
-    return first.shape == second.shape and torch.allclose(first, second, atol=TOLERANCE, rtol=TOLERANCE)
+    """Equal beside the largest value: a network may work in any magnitude."""
+    if first.shape != second.shape:
+        return False
+    return bool((first - second).abs().max() <= TOLERANCE * second.abs().max())
 
 
 def _holds(net: nn.Module, findings: Findings, images: Tensor, name: str) -> bool:
-    """Whether the head on the pooled map gives the network's outputs for other images too."""
+    """Whether, from one image to another, the head on the pooled map changes as the network's outputs do.
+
+    Outputs that do not change prove nothing: those of a head of zeros, or behind a map that is zero everywhere.
+    """
     wrapped = WrappedNetwork(net, findings, name=name)
     other = images.flip(0, 2) * 0.5 + images.roll(1, 3).flip(2)
     with torch.no_grad(), evaluating(net):
-        return _same(wrapped.pooled_head(wrapped.features(other).mean((2, 3))), wrapped(other))
+        expected, own = wrapped(other), wrapped(images)
+        found = [wrapped.pooled_head(wrapped.features(each).mean((2, 3))) for each in (other, images)]
+    change = expected - own
+    error = (found[0] - found[1] - change).abs().max()
+    return _same(found[0], expected) and bool(change.any() and error <= CHANGE_TOLERANCE * change.abs().max())
+
+
+class _Reached(BaseException):
+    """Ends a forward pass; no Exception, because a network's own code may catch those."""
+
+    def __init__(self, output: Tensor) -> None:
+        super().__init__()
+        self.output = output
 
 
 @contextmanager
-def _catching(module: nn.Module) -> Iterator[list[Tensor]]:
-    """The outputs of a module while the context lasts: clones, because an in-place layer may follow."""
-    caught: list[Tensor] = []
+def _stopping_behind(module: nn.Module) -> Iterator[None]:
+    """The module's next call raises `_Reached`; hooks that it already has see the output as ever."""
 
-    def keep(_module: nn.Module, _inputs: Any, output: Tensor) -> None:
-        caught.append(output.clone())
+    def stop(_module: nn.Module, _inputs: Any, output: Tensor) -> None:
+        raise _Reached(output)
 
-    handle = module.register_forward_hook(keep)
+    handle = module.register_forward_hook(stop)
     try:
-        yield caught
+        yield
     finally:
         handle.remove()
 
