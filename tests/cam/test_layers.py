@@ -9,10 +9,11 @@ import torch
 import torchvision.models as tv
 from torch import Tensor, nn
 
-from tests.oracles.cam_networks import PooledNet, build_tiny_vit, check_same_state, describe_state, seeded
+from tests.oracles.cam_networks import FlatNet, PooledNet, build_tiny_vit, check_same_state, describe_state, seeded
 from wsl.cam.layers import Layer, find_stages, list_layers
 from wsl.errors import ConfigError, ModelError
 from wsl.models import build_classifier
+from wsl.models.classifier import Classifier
 from wsl.models.wrap import wrap_network
 
 SIZE = (64, 96)
@@ -122,5 +123,27 @@ def test_builder_networks_and_bad_calls() -> None:
         find_stages(model, make_images(), count=0)
     with pytest.raises(ModelError, match="resnet18 could not run on images of shape"):
         list_layers(model, torch.zeros(1, 4, 64, 64))
-    with pytest.raises(ModelError, match="pooled_net: no layer with a spatial map"):
-        find_stages(seeded(PooledNet()), make_images((1, 1)))
+    pointless = nn.Sequential(nn.AdaptiveAvgPool2d(1), nn.Conv2d(3, 2, 1), nn.Flatten())
+    classifier = Classifier(
+        pointless, name="pointless", num_outputs=2, output_stride=1, default_layer="net.1", head_prefixes=(),
+        pooled=False,
+    )  # fmt: skip
+    classifier.forward = classifier.net.forward
+    with pytest.raises(ModelError, match="pointless: no layer with a spatial map"):
+        find_stages(classifier, make_images())
+
+
+@pytest.mark.parametrize("sides", [(30, 96), (96, 30)])
+def test_stages_do_not_depend_on_the_first_image(sides: tuple[int, int]) -> None:
+    net = tv.resnet18().eval()
+    for side in sides:
+        images = make_images((side, side))
+        found = find_stages(wrap_network(net, images=images), images)
+        assert found == ("net.layer2", "net.layer3", "net.layer4")
+
+
+def test_stages_of_a_network_of_one_size_are_found_at_the_images_size() -> None:
+    model = seeded(FlatNet())
+    assert find_stages(model, make_images((8, 8)), count=1) == ("net.inplace",)
+    with pytest.raises(ModelError, match=r"flat_net could not run on images of shape \(1, 3, 10, 10\)"):
+        find_stages(seeded(FlatNet()), make_images((10, 10)))

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from wsl.errors import ConfigError, ModelError
 from wsl.models.classifier import Classifier
-from wsl.models.probe import Probe, probe_network
+from wsl.models.probe import Probe, Size, probe_network, probe_noise
 from wsl.models.spatial import AROUND, compute_misfit
 
 
@@ -35,7 +35,7 @@ def list_layers(model: Classifier, images: Tensor) -> list[Layer]:
     return _list_layers(model, probe_network(model, images, model.name), (images.shape[2], images.shape[3]))
 
 
-def _list_layers(model: Classifier, probe: Probe, size: tuple[int, int]) -> list[Layer]:
+def _list_layers(model: Classifier, probe: Probe, size: Size) -> list[Layer]:
     found = []
     for call in probe.calls:
         each = _to_map(model, call.output, size)
@@ -44,7 +44,7 @@ def _list_layers(model: Classifier, probe: Probe, size: tuple[int, int]) -> list
     return found
 
 
-def _to_map(model: Classifier, output: Tensor, size: tuple[int, int]) -> Tensor | None:
+def _to_map(model: Classifier, output: Tensor, size: Size) -> Tensor | None:
     try:
         found = model.tokens_to_map(output, size)
     except ModelError:
@@ -53,8 +53,9 @@ def _to_map(model: Classifier, output: Tensor, size: tuple[int, int]) -> Tensor 
     return found if fits else None
 
 
-Signature = tuple[tuple[str, int], ...]
-_KNOWN: WeakKeyDictionary[nn.Module, dict[int, tuple[Signature, tuple[str, ...]]]] = WeakKeyDictionary()
+Signature = tuple[object, ...]
+Stages = dict[tuple[int, Size | None], tuple[str, ...]]  # by count, and by size where the network refused the noise
+_KNOWN: WeakKeyDictionary[nn.Module, tuple[Signature, Stages]] = WeakKeyDictionary()
 
 
 def find_stages(model: Classifier, images: Tensor, count: int = 3) -> tuple[str, ...]:
@@ -64,21 +65,26 @@ def find_stages(model: Classifier, images: Tensor, count: int = 3) -> tuple[str,
     have one resolution (plain ViTs), the last layer of `count` evenly spaced blocks. Layers that the outputs do not
     depend on, such as the patches behind a class token's last attention, are left out.
 
-    images: float (B, 3, H, W), normalised. What was found is remembered as long as the model has the same modules.
-    Raises ModelError when there is no such layer.
+    They are found out on noise of the network's own size, or 224 x 224, so that no image decides them. images: float
+    (B, 3, H, W), normalised; their size counts where the network refuses that noise. What was found is remembered as
+    long as the model has the same modules. Raises ModelError when there is no such layer.
     """
     if count < 1:
         raise ConfigError(f"count: expected at least 1 resolution, but got {count}.")
-    signature = tuple((name, id(module)) for name, module in model.named_modules())
-    known = _KNOWN.setdefault(model, {})
-    if count not in known or known[count][0] != signature:
-        known[count] = signature, _find_stages(model, images, count)
-    return known[count][1]
-
-
-def _find_stages(model: Classifier, images: Tensor, count: int) -> tuple[str, ...]:
+    signature = type(model), *((name, id(module)) for name, module in model.named_modules() if name)
+    # a wrapper is made anew in every call, the network inside is not
+    if model.net not in _KNOWN or _KNOWN[model.net][0] != signature:
+        _KNOWN[model.net] = signature, {}
+    known = _KNOWN[model.net][1]
     size = (images.shape[2], images.shape[3])
-    probe = probe_network(model, images, model.name)
+    if (count, None) not in known and (count, size) not in known:
+        probe, noise = probe_noise(model, model.name, images)
+        probed = (noise.shape[2], noise.shape[3])
+        known[count, size if size == probed else None] = _find_stages(model, probe, probed, count)
+    return known[count, None if (count, None) in known else size]
+
+
+def _find_stages(model: Classifier, probe: Probe, size: Size, count: int) -> tuple[str, ...]:
     reached = _find_reached(model, probe, size)
     layers = [layer for layer in _list_layers(model, probe, size) if layer.name in reached]
     if not layers:
@@ -90,7 +96,7 @@ def _find_stages(model: Classifier, images: Tensor, count: int) -> tuple[str, ..
     return tuple(layer.name for layer in sorted(ends, key=layers.index))
 
 
-def _find_reached(model: Classifier, probe: Probe, size: tuple[int, int]) -> set[str]:
+def _find_reached(model: Classifier, probe: Probe, size: Size) -> set[str]:
     """Names of the layers with a position that the outputs depend on."""
     maps = {name: _to_map(model, each, size) for name, each in probe.find_gradients().items()}
     return {name for name, each in maps.items() if each is not None and each.any()}
