@@ -18,6 +18,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 from torch.overrides import TorchFunctionMode
 
+from wsl.cam.replay import handing_out
 from wsl.errors import ConfigError, ModelError
 
 SOFTMAX: frozenset[Any] = frozenset({functional.softmax, torch.softmax, torch.Tensor.softmax})
@@ -94,7 +95,7 @@ class AttentionRecord(list[Tensor]):
 
     def run_head(self, model: nn.Module, images: Tensor, tokens: Tensor) -> Tensor:
         """The network's outputs if `tokens` (B, T, C) came out of its last block; no block runs."""
-        with _handing_out(self.blocks(), tokens):
+        with handing_out({block: [tokens] for block in self.blocks()}):
             outputs: Tensor = model(images)
             return outputs
 
@@ -118,20 +119,6 @@ class AttentionRecord(list[Tensor]):
         """float32 (B, T): equal weights for the tokens that the head reads, their sum 1."""
         readers = self.find_readers(model, images).float()
         return (readers / readers.sum()).expand(len(images), -1)
-
-
-@contextmanager
-def _handing_out(blocks: Sequence[nn.Module], tokens: Tensor) -> Iterator[None]:
-    before = [vars(block).get("forward") for block in blocks]
-    for block in blocks:
-        block.forward = lambda *_, **__: tokens
-    try:
-        yield
-    finally:
-        for block, own in zip(blocks, before, strict=True):
-            del block.forward
-            if own is not None:
-                block.forward = own
 
 
 class _Attending(TorchFunctionMode):

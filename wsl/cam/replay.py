@@ -69,7 +69,7 @@ class Replay:
         return outputs
 
     def _run(self, raw: Tensor, row: int, images: Tensor, own_memory: bool) -> Tensor:
-        with _handing_out(self._plan(raw, row, own_memory)):
+        with handing_out(self._plan(raw, row, own_memory)):
             outputs: Tensor = self.model(images[row : row + 1].expand(len(raw), -1, -1, -1))
         return outputs
 
@@ -94,7 +94,7 @@ def _repeat(value: Any, row: int, copies: int, own_memory: bool) -> Any:
 
 
 @contextmanager
-def _handing_out(plan: dict[nn.Module, list[Any]]) -> Iterator[None]:
+def handing_out(plan: dict[nn.Module, list[Any]]) -> Iterator[None]:
     """Each module's first calls return the planned outputs, further ones run its own code."""
     before = {module: vars(module).get("forward") for module in plan}
     for module, outputs in plan.items():
