@@ -17,8 +17,11 @@ from tests.oracles.cam_networks import (
     seeded,
 )
 from wsl.cam.recorder import BiasRecorder, LayerRecorder
+from wsl.cam.targets import Logit
+from wsl.cam.trace import Trace
 from wsl.errors import ModelError
 from wsl.models.classifier import Classifier
+from wsl.models.wrap import wrap_network
 
 X = normal(2, 3, 13, 22)
 
@@ -65,6 +68,51 @@ def test_layers_that_cannot_be_used_are_named(build: type[Classifier], layer: st
     with pytest.raises(ModelError, match=message), LayerRecorder(model, [layer], True, False) as recorder:
         recorder.check(model(X))
     check_same_state(before, describe_state(model))
+
+
+def test_the_whole_network_is_no_layer_to_choose() -> None:
+    model = seeded(PooledNet())
+    with pytest.raises(ModelError, match=r"has no layer 'xyz'\. Known: net, net\.after,"):
+        LayerRecorder(model, ["xyz"], graph=False, from_start=False)
+    with pytest.raises(ModelError, match="has no layer ''"):
+        LayerRecorder(model, [""], graph=False, from_start=False)
+
+
+def build_plain() -> nn.Sequential:
+    first, second = nn.Conv2d(3, 4, 3, 2, 1), nn.Conv2d(4, 5, 3, 2, 1)
+    return seeded(nn.Sequential(first, nn.ReLU(), second, nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(5, 2)))
+
+
+@pytest.mark.parametrize(
+    ("layer", "message"),
+    [("net.5", r"expected a layer with a map \(B, C, h, w\), but got \(2, 2\); choose one before the pooling"),
+     ("net.3", "layer 'net.3' is not on the way from .* scores, or lies behind the pooling: choose a layer before it")],
+)  # fmt: skip
+@pytest.mark.parametrize("needs", [{"activations"}, {"gradients"}, {"gradients", "head"}])
+def test_layers_behind_the_pooling_are_named(layer: str, message: str, needs: set[str]) -> None:
+    net = build_plain().train()
+    before = describe_state(net)
+    with torch.no_grad(), pytest.raises(ModelError, match=message):
+        Trace(wrap_network(net), X, (layer,), frozenset(needs)).activation(layer)
+    check_same_state(before, describe_state(net))
+
+
+def test_a_stopped_forward_records_like_a_whole_one() -> None:
+    """Gradients, biases and the head alone, of the pooled layer itself and of one before it."""
+    net = build_plain().requires_grad_(False)
+    model, targets = wrap_network(net), [[Logit((1,))], [Logit((0,))]]
+    leaf = net[1](net[0](X)).requires_grad_()
+    outputs = net[2:](leaf)
+    expected = torch.autograd.grad(outputs[0, 1] + outputs[1, 0], leaf)[0]
+    with torch.no_grad():
+        trace = Trace(model, X, ("net.1", None), frozenset({"gradients", "head"}))
+        assert not torch.is_grad_enabled()
+    torch.testing.assert_close(torch.cat(trace.gradients("net.1", targets)), expected)
+    torch.testing.assert_close(trace.raw(None), net[2](leaf).detach())
+    torch.testing.assert_close(trace.run_head("net.1", trace.raw("net.1")[1:], 1), outputs[1:].detach())
+    torch.testing.assert_close(trace.logits, outputs.detach())
+    biases = Trace(model, X, (None,), frozenset({"bias_gradients"})).biases.calls
+    assert [module for module, _ in biases] == [net[0], net[2], net[5]]  # each of them once
 
 
 class CutNet(FlatNet):

@@ -22,7 +22,7 @@ class LayerRecorder:
         self.model, self.names, self.graph = model, names, graph
         self.outputs: dict[str, Tensor] = {}
         self._cut = graph and not from_start
-        modules = dict(model.named_modules())
+        modules = {name: module for name, module in model.named_modules() if name}
         for name in names:
             if name not in modules:
                 raise ModelError(f"cam.layer: {model.name} has no layer '{name}'.{suggest(name, modules)}")
@@ -56,14 +56,17 @@ class LayerRecorder:
         """Raises ModelError for layers that did not run, or that the scores do not depend on."""
         for name in self.names:
             if name not in self.outputs or (self.graph and not outputs.requires_grad):
-                raise ModelError(f"cam.layer: layer '{name}' is not on the way from the image to the class scores.")
+                behind = ", or lies behind the pooling: choose a layer before it" if self.model.pooled else ""
+                raise ModelError(
+                    f"cam.layer: layer '{name}' is not on the way from the image to the class scores{behind}."
+                )
 
 
 class BiasRecorder:
-    """Keeps (module, output) of every convolution, linear layer and batch norm, in order of execution."""
+    """Keeps (module, output) of every convolution, linear layer and normalisation, in order of execution."""
 
     def __init__(self, model: nn.Module, active: bool) -> None:
-        kinds = (nn.Conv2d, nn.Linear, nn.BatchNorm2d)
+        kinds = (nn.Conv2d, nn.ConvTranspose2d, nn.Linear, nn.BatchNorm2d, nn.GroupNorm, nn.LayerNorm)
         self.calls: list[tuple[nn.Module, Tensor]] = []
         self._modules = [module for module in model.modules() if active and isinstance(module, kinds)]
 

@@ -9,12 +9,13 @@ import pytest
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
+from torchvision.models.convnext import LayerNorm2d
 
 from tests.oracles.cam_gradient_methods import full_grad, maps_of, normal
 from tests.oracles.cam_networks import PooledNet, seeded
 from wsl.cam.fold import fold_batch_norms
 from wsl.cam.method import build_method
-from wsl.cam.methods.full_grad import find_bias
+from wsl.cam.methods.full_grad import _Term, find_bias, find_channel_axis
 from wsl.cam.targets import Logit
 from wsl.cam.trace import Trace
 from wsl.errors import ConfigError
@@ -75,6 +76,77 @@ def test_layers_without_a_bias_add_nothing() -> None:
     assert find_bias(nn.Linear(2, 3, bias=False)) is None
 
 
+class NormNet(PooledNet):
+    """A norm, and a convolution back to more pixels, between the blocks; on rows where it wants the channels last."""
+
+    def __init__(self, norm: nn.Module, rows: bool = False) -> None:
+        super().__init__()
+        self.net["norm"], self.net["up"], self.rows = norm, nn.ConvTranspose2d(4, 4, 2, 2), rows
+
+    def steps(self, x: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """Output of the norm (B, C, h, w), of the transposed convolution, and the features."""
+        value = self.net["stem"](x)
+        value = value.permute(0, 2, 3, 1) if self.rows else value
+        normed = self.net["norm"](value)
+        normed = normed.permute(0, 3, 1, 2) if self.rows else normed
+        up = self.net["up"](normed.relu())
+        return normed, up, self.net["body"](up.relu())
+
+    def features(self, x: Tensor) -> Tensor:
+        return self.steps(x)[2]
+
+
+def take_terms(monkeypatch: pytest.MonkeyPatch, model: PooledNet, x: Tensor) -> list[np.ndarray]:
+    """The factors times gradients that the method sums up, each (C, h, w)."""
+    terms: list[np.ndarray] = []
+    original = _Term.saliency
+
+    def keep(term: _Term, slope: Tensor, row: int) -> Tensor:
+        product = term.factor[row] * slope
+        terms.append((product if term.channels == 0 else product.permute(2, 0, 1)).detach().numpy())
+        return original(term, slope, row)
+
+    monkeypatch.setattr(_Term, "saliency", keep)
+    maps_of("full_grad", model, x, [[Logit((1,))]])
+    return terms
+
+
+@pytest.mark.parametrize(
+    ("norm", "rows"),
+    [(nn.GroupNorm(2, 4), False), (nn.LayerNorm(4), True), (LayerNorm2d(4), False), (nn.LayerNorm((4, 5, 4)), False)],
+)
+def test_biases_of_norms_and_transposed_convolutions_count(
+    norm: nn.Module, rows: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    model, x = seeded(NormNet(norm, rows)), normal(1, 3, 9, 8)
+    normed, up, features = model.steps(x)
+    slopes = torch.autograd.grad(model.pooled_head(features.mean((2, 3)))[0, 1], [normed, up])
+    beta = norm.bias.detach() if norm.bias.ndim == 3 else norm.bias.detach()[:, None, None]
+    expected = [beta * slopes[0][0], model.net["up"].bias.detach()[:, None, None] * slopes[1][0]]
+    terms = take_terms(monkeypatch, model, x)
+    assert len(terms) == 1 + 2 + 2 + 2  # the image, two blocks, and the two between them
+    for found, wanted in zip(terms[3:5], expected, strict=True):
+        np.testing.assert_allclose(found, wanted.numpy(), rtol=1e-4, atol=1e-6)
+
+
+@pytest.mark.parametrize("kind", [nn.LayerNorm, LayerNorm2d])
+def test_axis_of_a_layer_norm_where_both_fit(kind: type[nn.LayerNorm]) -> None:
+    norm = kind(4)
+    assert find_channel_axis(norm, norm.bias, torch.zeros(1, 4, 4, 4)) == (2 if kind is nn.LayerNorm else 0)
+
+
+def test_a_pooled_vector_and_queries_are_no_maps(monkeypatch: pytest.MonkeyPatch) -> None:
+    class Other(NormNet):
+        def features(self, x: Tensor) -> Tensor:
+            found = super().features(x)
+            return found + self.net["query"](found.flatten(2)[:, None]).mean()
+
+    model = Other(nn.GroupNorm(2, 4))
+    model.net["after"], model.net["query"] = nn.GroupNorm(1, 5), nn.LayerNorm(20)
+    model.pooled_head = lambda pooled: model.net["head"](model.net["after"](pooled[:, :, None, None])[:, :, 0, 0])
+    assert len(take_terms(monkeypatch, seeded(model), normal(1, 3, 9, 8))) == 7
+
+
 class RowNet(PooledNet):
     """A linear layer on channels-last maps between the blocks, as ConvNeXt has it."""
 
@@ -130,7 +202,7 @@ def test_a_layer_is_refused() -> None:
 
 
 def test_terms_of_a_relu_network_add_up_to_the_score() -> None:
-    model, x = seeded(PooledNet()), normal(1, 3, 9, 14)
+    model, x = seeded(NormNet(nn.Identity())), normal(1, 3, 9, 14)
     trace = Trace(model, x, (None,), frozenset({"bias_gradients"}))
     wanted = [trace.leaf, *[output for _, output in trace.biases.calls]]
     slopes = [rows[0][0] for rows in trace.differentiate(wanted, [[Logit((3,))]])]

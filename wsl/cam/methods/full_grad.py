@@ -1,9 +1,11 @@
 """FullGrad: M_c = psi(x dx) + sum over biases b of psi(b dz). Srinivas and Fleuret, NeurIPS 2019, section 4.3.
 
 dx and dz are gradients of y_c; z is what a bias was added to: the output of a convolution, of a linear layer at every
-position, or of a batch norm, whose bias is beta - mean gamma / sqrt(variance + eps). psi is the absolute value, brought
-to [0, 1] over all channels of the layer together, resized to the input and summed over channels. Resizing is linear, so
-channels and layers of one size are summed before it. In a network of ReLUs, x dx and all b dz add up to y_c.
+position, of a batch norm, whose bias is beta - mean gamma / sqrt(variance + eps), or of a group or layer norm on maps,
+whose bias is beta. psi is the absolute value, brought to [0, 1] over all channels of the layer together, resized to the
+input and summed over channels. Resizing is linear, so channels and layers of one size are summed before it. In a
+network of ReLUs, x dx and all b dz add up to y_c; group and layer norms are no linear functions, so with them the sum
+is another. Biases of tokens (B, T, C) are left out.
 
 With batch norms folded into convolutions the map is the same if these convolutions have no bias of their own; otherwise
 two terms become one.
@@ -23,6 +25,7 @@ from wsl.cam.targets import Targets
 from wsl.cam.trace import Trace
 from wsl.errors import ConfigError
 from wsl.models.classifier import Classifier
+from wsl.models.spatial import AROUND, compute_misfit
 
 Size = tuple[int, int]
 
@@ -68,11 +71,35 @@ def _bias_terms(trace: Trace) -> list[_Term]:
     found = []
     for module, output in trace.biases.calls:
         bias = find_bias(module)
-        if bias is not None and output.ndim == 4 and output.requires_grad:
-            last = isinstance(module, nn.Linear)
-            factor = bias if last else bias[:, None, None]
-            found.append(_Term(factor.expand(len(output), *factor.shape), output, 2 if last else 0))
+        if bias is None or output.ndim != 4 or not output.requires_grad:
+            continue
+        axis = find_channel_axis(module, bias, output)
+        if isinstance(module, (nn.GroupNorm, nn.LayerNorm)) and not _is_map(output, axis, trace):
+            continue
+        factor = bias if axis == 2 or bias.ndim > 1 else bias[:, None, None]
+        found.append(_Term(factor.expand(len(output), *factor.shape), output, axis))
     return found
+
+
+def find_channel_axis(module: nn.Module, bias: Tensor, output: Tensor) -> int:
+    """The axis of one image's output that counts channels: 0, or 2 where the network works channels-last.
+
+    A layer norm over C alone is channels-last, unless it is of a class that turns the axes inside (torchvision's and
+    timm's LayerNorm2d): where C fits the first axis, and not the last or both and it is a class of its own.
+    """
+    if isinstance(module, nn.Linear):
+        return 2
+    if not isinstance(module, nn.LayerNorm) or bias.ndim > 1:
+        return 0
+    first, last = (output.shape[axis] == len(bias) for axis in (1, 3))
+    return 0 if first and (not last or type(module) is not nn.LayerNorm) else 2
+
+
+def _is_map(output: Tensor, axis: int, trace: Trace) -> bool:
+    """Not the queries and keys of attention, which some networks normalise, nor a pooled vector."""
+    sides = output.shape[2:] if axis == 0 else output.shape[1:3]
+    one_each = len(output) == len(trace.images) and sides.numel() > 1
+    return one_each and compute_misfit(sides, trace.size) <= AROUND
 
 
 def find_bias(module: nn.Module) -> Tensor | None:
