@@ -11,7 +11,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.oracles.cam_networks import PooledNet, seeded
+from wsl.cam.diagnosis import forget_warnings
 from wsl.cam.engine import compute_pyramids
+from wsl.cam.method import METHODS, list_methods
 from wsl.cam.options import CamOptions
 from wsl.cam.tiling import GRID, Tile, plan_tiles, stitch
 from wsl.errors import ConfigError
@@ -49,7 +51,7 @@ def test_stitching_takes_the_deepest_cell() -> None:
     assert whole[0, 0].tolist() == [0] * 6 + [1] * 6
 
 
-@pytest.mark.parametrize("method", ["cam", "grad_cam"])
+@pytest.mark.parametrize("method", [name for name in list_methods() if METHODS.get(name).local])
 @pytest.mark.parametrize("flip", [False, True])
 def test_the_map_of_tiles_is_the_map_of_the_whole(method: str, flip: bool) -> None:
     """The network sees 7 pixels, the overlap is more: CAM in tiles is CAM."""
@@ -62,6 +64,15 @@ def test_the_map_of_tiles_is_the_map_of_the_whole(method: str, flip: bool) -> No
         assert first.shape == second.shape
         # a group weighs its outputs by the tile's own softmax: only the first class is the same everywhere
         np.testing.assert_allclose(first[0], second[0], atol=1e-5 * np.abs(second[0]).max())
+
+
+def test_methods_that_weigh_tiles_by_themselves_are_told(caplog: pytest.LogCaptureFixture) -> None:
+    forget_warnings()
+    for method in ("cam", "eigen_cam"):
+        options = CamOptions(method=method, scales=(1.0,), tile=96, tile_overlap=32)
+        compute_pyramids(seeded(PooledNet()), [IMAGE], ["a"], [(1,)], GROUPS, options)
+    (told,) = [record.getMessage() for record in caplog.records]
+    assert told.startswith("EigenCam: every tile is weighed by itself")
 
 
 def test_classes_are_chosen_by_the_whole_image() -> None:

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from wsl.cam.diagnosis import diagnose
+from wsl.cam.diagnosis import diagnose, warn_once
 from wsl.cam.layers import find_stages
 from wsl.cam.method import CamMethod
 from wsl.cam.options import STAGES, CamOptions
@@ -34,6 +34,7 @@ class ScaleRun:
         self.needs = frozenset().union(*(method.needs for method in methods))
         self.layers = {method: resolve_layers(model, method, options.layers, batch) for method in methods}
         self.tiles = self._plan()
+        self._warn_of_tiles(methods)
         self._trace = self._record(self.batch) if self.tiles is None else None
         self.logits: Tensor = self._trace.logits if self._trace is not None else self._whole_logits()
 
@@ -44,6 +45,14 @@ class ScaleRun:
     def _plan(self) -> list[Tile] | None:
         side, size = self.options.tile, (self.batch.shape[2], self.batch.shape[3])
         return None if side is None or max(size) <= side else plan_tiles(size, side, self.options.tile_overlap)
+
+    def _warn_of_tiles(self, methods: Sequence[CamMethod]) -> None:
+        for method in methods if self.tiles is not None else ():
+            if not method.local or self.model.linear_head() is None:
+                cause = (
+                    "every tile is weighed by itself, so strengths may step from tile to tile; see docs/cam_methods.md"
+                )
+                warn_once(type(method).__name__, cause, self.model.net)
 
     def _record(self, batch: Tensor) -> Trace:
         layers = [layer for each in self.layers.values() for layer in each]

@@ -25,6 +25,7 @@ class Cam(GradientMethod):
 
     needs = frozenset({"activations"})  # the gradient of a pooled head needs no graph of the network
     per_position = True
+    local = True
 
     def check_fit(self, model: Classifier, layers: Sequence[str]) -> None:
         if not model.pooled:

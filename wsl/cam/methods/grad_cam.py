@@ -18,6 +18,7 @@ class GradCam(GradientMethod):
     """Equal to CAM on a pooled linear head."""
 
     per_position = True
+    local = True
 
     def combine(self, activation: Tensor, gradient: Tensor) -> Tensor:
         return sum_of_channels(mean_over_space(gradient), activation)

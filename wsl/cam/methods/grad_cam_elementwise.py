@@ -19,6 +19,7 @@ class GradCamElementwise(GradientMethod):
     """Never negative."""
 
     per_position = True
+    local = True
 
     def combine(self, activation: Tensor, gradient: Tensor) -> Tensor:
         return (gradient * activation).clamp(min=0).sum(1)

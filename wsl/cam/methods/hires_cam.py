@@ -18,6 +18,7 @@ class HiResCam(GradientMethod):
     """Equal to Grad-CAM where the gradient is the same at every position (a pooled head)."""
 
     per_position = True
+    local = True
 
     def combine(self, activation: Tensor, gradient: Tensor) -> Tensor:
         if is_constant_over_space(gradient):

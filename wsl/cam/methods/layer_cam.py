@@ -18,6 +18,7 @@ class LayerCam(GradientMethod):
     """For early layers too: the gradient weighs each position on its own."""
 
     per_position = True
+    local = True
     layer_fusion = "tanh_max"
 
     def combine(self, activation: Tensor, gradient: Tensor) -> Tensor:
