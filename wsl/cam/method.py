@@ -35,8 +35,8 @@ class CamMethod(ABC):
         with the same weight and Grad-CAM equals CAM.
     layer_fusion: the paper's way to fuse the maps of several layers. is_layer_fusion: whether the method is nothing but
         this fusion, so that no preset may choose another.
-    local: whether behind a pooled linear head a cell's value depends on what the network sees there alone, so that tiles
-        of a large image give the map of the whole.
+    local: whether behind a pooled linear head a cell's value depends on what the network sees there alone, so that
+        tiles of a large image give the map of the whole.
     """
 
     needs: ClassVar[frozenset[str]] = frozenset({"activations"})
