@@ -132,10 +132,10 @@ def test_layers_by_name_and_by_stages() -> None:
 
 
 def test_a_segmentation_network() -> None:
-    model, x = (
-        lraspp_mobilenet_v3_large(weights=None, weights_backbone=None, num_classes=3).eval(),
-        torch.randn(1, 3, 64, 96, generator=torch.Generator().manual_seed(0)),
-    )
+    with torch.random.fork_rng():
+        torch.manual_seed(0)
+        model = lraspp_mobilenet_v3_large(weights=None, weights_backbone=None, num_classes=3).eval()
+    x = torch.randn(1, 3, 64, 96, generator=torch.Generator().manual_seed(0))
     mask = torch.zeros(64, 96, dtype=torch.bool)
     mask[20:40, 30:60] = True
     result = compute_score_maps(model, x, [Region(1, mask)], preset="paper")

@@ -12,11 +12,11 @@ from torch import nn
 
 from tests.oracles.cam_maps import cam_of_pooled_linear
 from tests.oracles.cam_networks import FlatNet, PooledNet, build_tiny_vit, check_same_state, describe_state, seeded
-from wsl.cam.engine import compute_pyramids
-from wsl.cam.options import CamOptions
 from wsl.cam import methods
+from wsl.cam.engine import compute_pyramids
 from wsl.cam.inputs import input_size, stack_images
 from wsl.cam.method import list_methods
+from wsl.cam.options import CamOptions
 from wsl.cam.preset import PRESETS, Preset
 from wsl.cam.pyramid import MapPyramid
 from wsl.data.resizing import scale_image

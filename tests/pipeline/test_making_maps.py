@@ -10,8 +10,8 @@ from torch import nn
 
 from tests.drawn import QUICK, draw_voc
 from wsl.cam.engine import compute_pyramids
-from wsl.cam.options import CamOptions
 from wsl.cam.groups import identity_groups
+from wsl.cam.options import CamOptions
 from wsl.cam.store import read_pyramid
 from wsl.config import load_config
 from wsl.data.images import read_image
