@@ -30,7 +30,7 @@ from wsl.pipeline.classifiers import load_ready_classifier
 from wsl.pipeline.comparing import CompareSettings, compare_methods
 from wsl.pipeline.comparison_cases import Case, choose_samples, find_true_boxes
 from wsl.pipeline.comparison_method import MapMaker, MethodRun
-from wsl.pipeline.comparison_scorers import PointingScorer, RefinedScorer, scale_seeds, to_square
+from wsl.pipeline.comparison_scorers import PointingScorer, RefinedScorer, calibrate, to_square
 from wsl.pipeline.context import Context
 from wsl.pipeline.run_folder import RunFolder
 from wsl.pipeline.stages import BEST
@@ -263,11 +263,21 @@ def test_samples_are_spread_over_those_with_known_classes() -> None:
         choose_samples(samples, [4], 2)
 
 
-def test_thresholds_of_seeds_move_with_the_background() -> None:
-    config = load_config(None, ["seeds.foreground=0.6", "seeds.background=0.1", "refine.background=0.2"])
-    assert scale_seeds(config, 0.2) == {"rule": "constant", "foreground": 0.6, "background": 0.1}
-    assert scale_seeds(config, 0.1) == {"rule": "constant", "foreground": 0.3, "background": 0.05}
-    assert scale_seeds(config, 0.8)["foreground"] == 1.0
+def test_calibration_puts_the_threshold_where_the_background_is() -> None:
+    scores = np.array([[[0, 0.4, 0.8, 0.9, 1]]], np.float32)
+    np.testing.assert_allclose(calibrate(scores, 0.8, 0.5)[0, 0], [0, 0.25, 0.5, 0.75, 1], atol=1e-6)
+    np.testing.assert_allclose(calibrate(scores, 0.8, 0.8), scores, atol=1e-6)
+    np.testing.assert_allclose(calibrate(scores, 0.0, 0.5)[0, 0], [0, 0.7, 0.9, 0.95, 1], atol=1e-6)
+    np.testing.assert_allclose(calibrate(scores, 1.0, 0.5)[0, 0], [0, 0.2, 0.4, 0.45, 0.5], atol=1e-6)
+
+
+@pytest.mark.parametrize("threshold", [0.0, 0.13, 0.5, 0.97, 1.0])
+def test_calibration_keeps_what_is_foreground(threshold: float) -> None:
+    scores = np.random.default_rng(0).random((2, 9, 9), np.float32)
+    found = calibrate(scores, threshold, 0.35)
+    np.testing.assert_array_equal(found > np.float32(0.35), scores > np.float32(threshold))
+    assert found.min() >= 0
+    assert found.max() <= 1
 
 
 @pytest.mark.parametrize("size", [(10, 12), (5, 20), (3, 3)])

@@ -221,7 +221,7 @@ class Bench:
         if masks:
             lines.append(
                 "CAM mIoU: at each method's own best threshold on these images (oracle); refined mIoU: "
-                f"{self.context.config.refine.method} with the background at that same threshold."
+                f"{self.context.config.refine.method} of maps stretched so that this threshold is the background score."
             )
         if masks or self.context.data.has_boxes:
             lines.append(

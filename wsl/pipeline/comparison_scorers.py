@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import replace
+from dataclasses import asdict, replace
 from typing import Any, Protocol
 
 import cv2
@@ -28,7 +28,7 @@ from wsl.pipeline.scorers import rename
 from wsl.refine.refiner import RefineInput, Refiner, build_refiner, label_map_of
 from wsl.seeds.background import compute_background
 from wsl.seeds.labels import seed_label_map
-from wsl.types import ClassSet, ScoreMaps
+from wsl.types import ClassSet, ScoreMaps, Scores
 
 MakeMaps = Callable[[Case, tuple[int, ...]], ScoreMaps]  # the case, and the classes wanted
 
@@ -151,27 +151,30 @@ class SweepScorer:
 
 
 class RefinedScorer:
-    """mIoU after the configured refinement, with the background at the method's own best threshold.
+    """mIoU after the configured refinement, of maps calibrated so that one background score is right for all methods.
 
-    Methods differ in scale, so a threshold that is right for one is wrong for another. The two thresholds of the seeds
-    are moved in the same proportion, where they are constant scores.
+    Methods differ in scale: the best threshold of one is 0.2, of another 0.8. Each method's scores are stretched so
+    that its own best threshold becomes the configured `refine.background`, see `calibrate`; seeds and refinement are
+    then those of the configuration.
     """
 
     def __init__(self, classes: ClassSet, config: Config, threshold: float) -> None:
         self.classes, self.config, self.threshold = classes, config, threshold
         self.refiner: Refiner = build_refiner(config.refine.method, **config.refine.options)
-        self.seeds = scale_seeds(config, threshold)
+        # a power rule has no one background score: there the maps stay, and their threshold is the background
+        self.background = config.refine.background if config.refine.background_rule == "constant" else threshold
         self.confusion = Confusion(len(classes), config.evaluate.predicted_ignore)
 
     def update(self, case: Case, maps: ScoreMaps) -> None:
         if case.truth is None:
             return
+        scores = calibrate(maps.scores, self.threshold, self.background)
         inputs = RefineInput(
             image=case.image,
-            scores=maps.scores,
-            seeds=seed_label_map(maps.scores, maps.class_ids, **self.seeds),
+            scores=scores,
+            seeds=seed_label_map(scores, maps.class_ids, **asdict(self.config.seeds)),
             class_ids=maps.class_ids,
-            background=compute_background(maps.scores, "constant", self.threshold),
+            background=compute_background(scores, "constant", self.background),
         )
         prediction = label_map_of(self.refiner(inputs), maps.class_ids)
         self.confusion.update(case.truth, prediction, case.sample.image_id)
@@ -184,16 +187,11 @@ class RefinedScorer:
         return [replace(score, conventions=score.conventions | {"refinement": self.config.refine.method})]
 
 
-def scale_seeds(config: Config, threshold: float) -> dict[str, Any]:
-    """The options of the seeds: constant thresholds times `threshold` / refine.background, at most 1."""
-    seeds, usual = config.seeds, config.refine.background
-    factor = 1.0
-    if seeds.rule == "constant" and config.refine.background_rule == "constant" and usual > 0:
-        factor = threshold / usual
-    if factor == 1.0:
-        return {"rule": seeds.rule, "foreground": seeds.foreground, "background": seeds.background}
-    scaled = {"foreground": min(1.0, seeds.foreground * factor), "background": min(1.0, seeds.background * factor)}
-    return {"rule": seeds.rule, **scaled}
+def calibrate(scores: Scores, threshold: float, background: float) -> Scores:
+    """Scores (K, H, W) in [0, 1], stretched in two straight pieces: 0, `threshold`, 1 become 0, `background`, 1."""
+    below = scores * np.float32(background / threshold if threshold > 0 else 0)
+    above = np.float32(1) - (1 - scores) * np.float32((1 - background) / (1 - threshold) if threshold < 1 else 0)
+    return np.where(scores > np.float32(threshold), above, below).astype(np.float32)
 
 
 def to_square(score_map: NDArray[np.float32], side: int) -> NDArray[np.float32]:
