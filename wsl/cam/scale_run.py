@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import partial
 
 import torch
 from torch import Tensor
@@ -56,7 +57,8 @@ class ScaleRun:
 
     def _record(self, batch: Tensor) -> Trace:
         layers = [layer for each in self.layers.values() for layer in each]
-        return Trace(self.model, batch, layers, self.needs, lambda: self.options.autocast(batch.device))
+        # bound to the options, not to self: a cycle would keep every trace alive until the garbage collector runs
+        return Trace(self.model, batch, layers, self.needs, partial(self.options.autocast, batch.device))
 
     def _whole_logits(self) -> Tensor:
         factor = (self.options.tile or 1) / max(self.batch.shape[2:])
