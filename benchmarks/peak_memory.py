@@ -47,5 +47,9 @@ def compare_peaks(side: int, threads: int, channels: int) -> dict[str, Any]:
 
 
 def _peak_mb() -> float:
-    unit = 1 if sys.platform == "darwin" else 1024  # ru_maxrss: bytes on macOS, KiB elsewhere
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit / 1e6
+    # Linux: ru_maxrss of a new process starts with the peak of the one that started it, VmHWM does not.
+    status = Path("/proc/self/status")
+    if status.is_file():
+        (line,) = [line for line in status.read_text().splitlines() if line.startswith("VmHWM")]
+        return int(line.split()[1]) * 1024 / 1e6
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e6  # macOS: bytes
