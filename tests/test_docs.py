@@ -305,6 +305,11 @@ def test_every_yaml_example_is_a_configuration(page: str) -> None:
         OmegaConf.merge(OmegaConf.structured(Config), yaml.safe_load(block))
 
 
+def test_there_are_examples_to_run() -> None:
+    counts = {kind: sum(len(list_blocks(page, kind)) for page in PAGES) for kind in ("sh", "python", "yaml")}
+    assert min(counts.values()) >= 1, counts
+
+
 def blur(lines: list[str]) -> list[str]:
     """Lines without what depends on the drawing: numbers and bars."""
     return [re.sub(r"\s+", " ", re.sub(r"\d+", "0", re.sub("#+", "", line))).strip() for line in lines]

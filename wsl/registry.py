@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Generic, TypeVar
+import dataclasses
+from collections.abc import Callable, Iterable
+from typing import Any, Generic, TypeVar
 
 from wsl.errors import ConfigError, suggest
 
@@ -35,3 +36,15 @@ class Registry(Generic[T]):
     def names(self) -> list[str]:
         """All names, sorted."""
         return sorted(self._entries)
+
+
+def check_option_names(setting: str, method: Any, options: Iterable[str]) -> None:
+    """Raises ConfigError with the nearest name for an option that `method`, a dataclass, has no field for.
+
+    setting: how the user chose the method, such as "cam.method=layer_cam".
+    """
+    known = [field.name for field in dataclasses.fields(method)]
+    for option in options:
+        if option not in known:
+            hint = suggest(option, known) if known else " It has no options."
+            raise ConfigError(f"{setting}: unknown option '{option}'.{hint}")

@@ -16,8 +16,8 @@ from torch import Tensor
 from wsl.cam.option_checks import check_types
 from wsl.cam.preset import Preset
 from wsl.cam.targets import Target, Targets
-from wsl.errors import ConfigError, suggest
-from wsl.registry import Registry
+from wsl.errors import ConfigError
+from wsl.registry import Registry, check_option_names
 
 if TYPE_CHECKING:
     from wsl.cam.trace import Trace
@@ -121,11 +121,7 @@ def build_method(name: str, **options: Any) -> CamMethod:
     import wsl.cam.methods  # noqa: F401  (registers them)
 
     method = METHODS.get(name)
-    known = [field.name for field in dataclasses.fields(method)]  # type: ignore[arg-type]
-    for option in options:
-        if option not in known:
-            hint = suggest(option, known) if known else " It has no options."
-            raise ConfigError(f"cam.method={name}: unknown option '{option}'.{hint}")
+    check_option_names(f"cam.method={name}", method, options)
     check_types(name, method, options)
     built: CamMethod = method(**options)
     return built

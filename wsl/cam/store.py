@@ -76,6 +76,11 @@ def read_pyramid(path: Path, image_id: str) -> MapPyramid | None:
     return _own_maps(path, image_id, arrays) if "format" in arrays else None
 
 
+def read_preset(path: Path, image_id: str) -> Preset:
+    """The preset of a file that this toolkit wrote; errors as in `read_score_maps`."""
+    return _read_preset(path, _read_arrays(path, image_id))
+
+
 def _read_arrays(path: Path, image_id: str) -> Arrays:
     try:
         with open(path, "rb") as stream, np.lib.npyio.NpzFile(stream, allow_pickle=False) as archive:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -12,8 +11,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from wsl.checks import check_image, check_label_map, check_same_size, check_scores
-from wsl.errors import ConfigError, DataError, suggest
-from wsl.registry import Registry
+from wsl.errors import ConfigError, DataError
+from wsl.registry import Registry, check_option_names
 from wsl.seeds.labels import check_class_ids, label_of_evidence
 from wsl.types import BACKGROUND, IGNORE, Image, LabelMap, Scores
 
@@ -133,11 +132,7 @@ def check_at_least(name: str, value: float, least: float, *, strictly: bool = Fa
 def build_refiner(name: str, **options: Any) -> Refiner:
     """The refiner of that name with its options; ConfigError with the nearest name for an unknown name or option."""
     method = REFINERS.get(name)
-    known = [field.name for field in dataclasses.fields(method)]  # type: ignore[arg-type]
-    for option in options:
-        if option not in known:
-            hint = suggest(option, known) if known else " It has no options."
-            raise ConfigError(f"refine.method={name}: unknown option '{option}'.{hint}")
+    check_option_names(f"refine.method={name}", method, options)
     refiner: Refiner = method(**options)
     return refiner
 

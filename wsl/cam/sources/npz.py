@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 
-from wsl.cam.preset import Preset
 from wsl.cam.pyramid import MapPyramid
 from wsl.cam.sources.limits import check_file_size, check_unpacked_size
 from wsl.cam.sources.map_format import Files, MapFormat, find_by_id
 from wsl.cam.sources.maps import ClassMaps, MapRequest, StoredMaps, check_classes, to_class_maps
-from wsl.cam.store import read_pyramid, read_score_maps
-from wsl.errors import ConfigError, DataError
+from wsl.cam.store import read_preset, read_pyramid, read_score_maps
+from wsl.errors import DataError
 
 
 def read_npz(files: Files, request: MapRequest) -> ClassMaps | StoredMaps:
@@ -28,7 +26,7 @@ def read_npz(files: Files, request: MapRequest) -> ClassMaps | StoredMaps:
     check_classes(path, pyramid.class_ids, request.classes, first_key=1)
     if pyramid.size != request.size:
         raise DataError(f"{path}: expected maps of an image of {request.size} (height, width), but got {pyramid.size}.")
-    return StoredMaps(_known_only(pyramid, request), _read_preset(path))
+    return StoredMaps(_known_only(pyramid, request), read_preset(path, request.image_id))
 
 
 def _known_only(pyramid: MapPyramid, request: MapRequest) -> MapPyramid:
@@ -46,15 +44,6 @@ def _read_foreign(path: Path, request: MapRequest) -> ClassMaps:
     if sized and maps.size != request.size:
         raise DataError(f"{path}, size: expected the image's {request.size} (height, width), but got {maps.size}.")
     return to_class_maps(path, maps.scores, maps.class_ids)
-
-
-def _read_preset(path: Path) -> Preset:
-    with np.load(path, allow_pickle=False) as archive:  # read whole and checked just before
-        text = str(archive["preset"])
-    try:
-        return Preset(**json.loads(text))
-    except (ValueError, TypeError, RecursionError, ConfigError) as error:
-        raise DataError(f"{path}: expected the fields of a preset, but {error}; make the maps again.") from None
 
 
 FORMAT = MapFormat(".npz", read_npz, find_by_id(".npz"))
