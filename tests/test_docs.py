@@ -24,9 +24,9 @@ from wsl.cli.main import STAGE_HELP, main
 from wsl.config import CHOICES, Config, as_dict
 from wsl.data.label_maps import read_label_map
 from wsl.data.reader import list_formats
-from wsl.evaluate.confusion import ABSENT, PREDICTED_IGNORE
+from wsl.evaluate.files.sources import MISSING
 from wsl.evaluate.result import PROVENANCES
-from wsl.evaluate.sources import MISSING
+from wsl.evaluate.segmentation.confusion import ABSENT, PREDICTED_IGNORE
 from wsl.export import EXPORTERS
 from wsl.localize.threshold import THRESHOLD_RULES
 from wsl.models import list_models

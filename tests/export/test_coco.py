@@ -13,7 +13,7 @@ from tests.oracles.export_components import components_by_flooding
 from wsl.data.ground_truth import read_ground_truth
 from wsl.data.reader import open_dataset
 from wsl.errors import ConfigError, DataError
-from wsl.evaluate.detection import evaluate_coco_json
+from wsl.evaluate.detection.coco import evaluate_coco_json
 from wsl.export import EXPORTERS
 from wsl.export.coco import export_coco, iterate_masks, write_coco_results
 from wsl.export.record import ExportRecord

@@ -16,7 +16,7 @@ from tests.drawn import to_coco
 from wsl.cli.main import main
 from wsl.data.synthetic import draw_dataset
 from wsl.errors import ModelError
-from wsl.evaluate.energy import MIXED, ON_BACKGROUND, ON_OBJECT, REGIONS, UNDECIDED
+from wsl.evaluate.localization.energy import MIXED, ON_BACKGROUND, ON_OBJECT, REGIONS, UNDECIDED
 from wsl.pipeline.audit_objects import BOXES, MASKS, PSEUDO_LABELS
 from wsl.pipeline.auditing import RELIES, Auditor, ImageAudit, combine_verdicts, open_run
 from wsl.types import Sample

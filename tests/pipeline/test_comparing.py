@@ -24,8 +24,8 @@ from wsl.data.ground_truth import read_ground_truth
 from wsl.data.images import read_image
 from wsl.errors import ConfigError, DataError
 from wsl.evaluate.faithfulness.pointing import compute_energy
-from wsl.evaluate.localization import MaxBoxAcc
-from wsl.evaluate.sweep import BackgroundSweep
+from wsl.evaluate.localization.max_box_acc import MaxBoxAcc
+from wsl.evaluate.segmentation.sweep import BackgroundSweep
 from wsl.pipeline.classifiers import load_ready_classifier
 from wsl.pipeline.comparing import CompareSettings, compare_methods
 from wsl.pipeline.comparison_cases import Case, choose_samples, find_true_boxes

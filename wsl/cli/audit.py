@@ -12,7 +12,7 @@ from wsl.errors import ConfigError
 if TYPE_CHECKING:
     from rich.table import Table
 
-    from wsl.evaluate.energy import EnergyShares
+    from wsl.evaluate.localization.energy import EnergyShares
     from wsl.pipeline.auditing import Audit, ClassAudit
     from wsl.pipeline.photomontage import MontageScores
 

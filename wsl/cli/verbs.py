@@ -84,8 +84,8 @@ def evaluate(options: argparse.Namespace) -> int:
 
 def _evaluate_paths(options: argparse.Namespace, prediction: Path, truth: Path) -> int:
     from wsl.cam.store import read_score_maps
-    from wsl.evaluate.folders import read_score_map
-    from wsl.evaluate.paths import evaluate_paths
+    from wsl.evaluate.files.folders import read_score_map
+    from wsl.evaluate.files.paths import evaluate_paths
     from wsl.evaluate.result import write_scores
     from wsl.pipeline.context import read_class_names
     from wsl.types import ClassSet, Scores

@@ -14,7 +14,7 @@ import numpy as np
 
 from wsl.data.rle import encode_mask
 from wsl.errors import ConfigError, DataError
-from wsl.evaluate.boxes import compute_box_iou, to_array
+from wsl.evaluate.localization.boxes import compute_box_iou, to_array
 from wsl.export.record import EXPORTERS, ExportRecord, check_record
 from wsl.files import atomic_file
 from wsl.types import IGNORE, Box, ClassSet, LabelMap, Mask

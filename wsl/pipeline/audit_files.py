@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from wsl.data.images import read_image
-from wsl.evaluate.energy import OBJECT, PROTOCOL, REGIONS, RULE, judge_energy
+from wsl.evaluate.localization.energy import OBJECT, PROTOCOL, REGIONS, RULE, judge_energy
 from wsl.files import read_json, write_bytes, write_json
 from wsl.pipeline.audit_objects import NOTES
 from wsl.pipeline.auditing import Audit, Auditor, ClassAudit, ImageAudit

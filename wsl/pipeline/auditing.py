@@ -11,7 +11,7 @@ from tempfile import TemporaryDirectory
 from wsl.config import Config, load_config
 from wsl.data.images import read_image
 from wsl.errors import ConfigError, DataError, WslError
-from wsl.evaluate.energy import (
+from wsl.evaluate.localization.energy import (
     ON_BACKGROUND,
     UNDECIDED,
     EnergyShares,

@@ -11,17 +11,17 @@ import numpy as np
 from numpy.typing import NDArray
 
 from wsl.config import Config
-from wsl.evaluate.confusion import Confusion
 from wsl.evaluate.faithfulness.means import PairMeans
 from wsl.evaluate.faithfulness.measure import PROTOCOL as FAITHFULNESS
 from wsl.evaluate.faithfulness.measure import FaithfulnessSettings, measure_faithfulness
 from wsl.evaluate.faithfulness.pointing import compute_energy, compute_hit
 from wsl.evaluate.faithfulness.randomisation import compare_maps
-from wsl.evaluate.given_boxes import CorLoc
-from wsl.evaluate.localization import MaxBoxAcc
+from wsl.evaluate.localization.given_boxes import CorLoc
+from wsl.evaluate.localization.max_box_acc import MaxBoxAcc
 from wsl.evaluate.result import Score
-from wsl.evaluate.segmentation import segmentation_score
-from wsl.evaluate.sweep import BackgroundSweep
+from wsl.evaluate.segmentation.confusion import Confusion
+from wsl.evaluate.segmentation.scores import segmentation_score
+from wsl.evaluate.segmentation.sweep import BackgroundSweep
 from wsl.localize.boxes import boxes_of
 from wsl.pipeline.comparison_cases import Case, ClassPredictor
 from wsl.pipeline.scorers import rename

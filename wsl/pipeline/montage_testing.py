@@ -11,7 +11,7 @@ import numpy as np
 from wsl.cam.engine import compute_pyramids
 from wsl.cam.pyramid import MapPyramid, fuse
 from wsl.data.images import read_image
-from wsl.evaluate.energy import OBJECT, compute_energy_shares, split_regions
+from wsl.evaluate.localization.energy import OBJECT, compute_energy_shares, split_regions
 from wsl.pipeline.audit_objects import ObjectFinder, Objects
 from wsl.pipeline.classifiers import load_ready_classifier
 from wsl.pipeline.context import Context

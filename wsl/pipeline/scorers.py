@@ -11,14 +11,14 @@ from wsl.cam.store import read_pyramid
 from wsl.config import EvaluateConfig
 from wsl.data.ground_truth import read_ground_truth
 from wsl.data.label_maps import read_label_map
-from wsl.evaluate.baseline import centre_box_label_map
-from wsl.evaluate.confusion import Confusion
-from wsl.evaluate.detection import build_coco_ground_truth, build_coco_results, compute_coco_scores
-from wsl.evaluate.given_boxes import BoxAccuracy, CorLoc
-from wsl.evaluate.localization import MaxBoxAcc
+from wsl.evaluate.detection.coco import build_coco_ground_truth, build_coco_results, compute_coco_scores
+from wsl.evaluate.localization.given_boxes import BoxAccuracy, CorLoc
+from wsl.evaluate.localization.max_box_acc import MaxBoxAcc
 from wsl.evaluate.result import Score, to_optional
-from wsl.evaluate.segmentation import segmentation_score
-from wsl.evaluate.sweep import BackgroundSweep
+from wsl.evaluate.segmentation.baseline import centre_box_label_map
+from wsl.evaluate.segmentation.confusion import Confusion
+from wsl.evaluate.segmentation.scores import segmentation_score
+from wsl.evaluate.segmentation.sweep import BackgroundSweep
 from wsl.export.coco import iterate_annotations
 from wsl.export.record import ExportRecord
 from wsl.pipeline.work import StageFiles, read_boxes

@@ -7,7 +7,7 @@ import pytest
 
 from wsl.data.label_maps import write_label_map
 from wsl.errors import ConfigError, DataError
-from wsl.evaluate.sources import find_largest_class, list_files_by_id, open_mask_folder, pair_files
+from wsl.evaluate.files.sources import find_largest_class, list_files_by_id, open_mask_folder, pair_files
 
 
 def touch(folder: Path, *names: str) -> Path:

@@ -8,9 +8,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from wsl.errors import ConfigError
-from wsl.evaluate.boxes import compute_box_iou, to_array
-from wsl.evaluate.confusion import Counts
+from wsl.evaluate.localization.boxes import compute_box_iou, to_array
 from wsl.evaluate.result import Score, compute_mean, name_class
+from wsl.evaluate.segmentation.confusion import Counts
 from wsl.types import Box, ClassSet
 
 

@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 
 from wsl.errors import ConfigError
-from wsl.evaluate.confusion import Confusion
-from wsl.evaluate.segmentation import segmentation_score, segmentation_scores
+from wsl.evaluate.segmentation.confusion import Confusion
+from wsl.evaluate.segmentation.scores import segmentation_score, segmentation_scores
 from wsl.types import ClassSet
 
 CLASSES = ClassSet(("cat", "dog"))

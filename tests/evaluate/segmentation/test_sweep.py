@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from tests.oracles.evaluate_sweep import confusions_by_threshold
 from wsl.errors import ConfigError, DataError
-from wsl.evaluate.sweep import BackgroundSweep, find_critical_scores
+from wsl.evaluate.segmentation.sweep import BackgroundSweep, find_critical_scores
 from wsl.seeds.labels import label_from_scores
 
 VALUES = {"constant": [0.5, 0.0, 0.1, 0.3, 1.0, 0.3], "power": [1.0, 2.0, 0.5, 8.0, 24.0]}

@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from wsl.errors import DataError
-from wsl.evaluate.baseline import centre_box_label_map
+from wsl.evaluate.segmentation.baseline import centre_box_label_map
 
 
 @settings(max_examples=60, deadline=None)

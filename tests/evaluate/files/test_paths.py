@@ -9,7 +9,7 @@ from PIL import Image
 
 from wsl.data.label_maps import write_label_map
 from wsl.errors import ConfigError, DataError
-from wsl.evaluate.paths import evaluate_paths, guess_kind, is_mask_folder
+from wsl.evaluate.files.paths import evaluate_paths, guess_kind, is_mask_folder
 from wsl.types import ClassSet
 
 LABELS = np.array([[0, 0, 1, 1], [0, 0, 1, 1], [0, 0, 0, 0]], np.uint8)

@@ -11,7 +11,7 @@ from wsl.data.images import read_image_size
 from wsl.data.label_maps import read_label_map
 from wsl.data.reader import Dataset
 from wsl.errors import DataError
-from wsl.evaluate.confusion import check_policy
+from wsl.evaluate.segmentation.confusion import check_policy
 from wsl.files import TEMPORARY_PREFIX
 from wsl.types import ClassSet, LabelMap, Sample
 

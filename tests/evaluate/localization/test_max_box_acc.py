@@ -6,7 +6,7 @@ from scipy import ndimage
 
 from tests.oracles.evaluate_max_box_acc import hits_of_pair
 from wsl.errors import ConfigError, DataError
-from wsl.evaluate.localization import MaxBoxAcc
+from wsl.evaluate.localization.max_box_acc import MaxBoxAcc
 from wsl.types import Box, ClassSet
 
 IOUS = (0.3, 0.5, 0.7)

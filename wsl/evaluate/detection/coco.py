@@ -17,8 +17,8 @@ from pycocotools.cocoeval import COCOeval
 
 from wsl.data.rle import encode_mask, segmentation_to_mask
 from wsl.errors import DataError
-from wsl.evaluate.confusion import check_policy
 from wsl.evaluate.result import Score, compute_mean
+from wsl.evaluate.segmentation.confusion import check_policy
 from wsl.files import read_json
 from wsl.types import Box, ClassSet, Instance
 

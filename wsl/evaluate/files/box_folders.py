@@ -9,11 +9,11 @@ from typing import Any
 
 from wsl.data.reader import Dataset
 from wsl.errors import DataError
-from wsl.evaluate.box_files import read_box_file
-from wsl.evaluate.detection import build_coco_ground_truth, build_coco_results, compute_coco_scores
-from wsl.evaluate.given_boxes import BoxAccuracy, CorLoc
+from wsl.evaluate.detection.coco import build_coco_ground_truth, build_coco_results, compute_coco_scores
+from wsl.evaluate.files.box_files import read_box_file
+from wsl.evaluate.files.sources import pair_files
+from wsl.evaluate.localization.given_boxes import BoxAccuracy, CorLoc
 from wsl.evaluate.result import Score
-from wsl.evaluate.sources import pair_files
 from wsl.files import read_json
 from wsl.progress import Progress, Silent, track
 from wsl.types import Box, ClassSet, Sample
@@ -42,7 +42,7 @@ def evaluate_boxes(predicted: Mapping[str, Sequence[Box]], samples: Sequence[Sam
 def evaluate_boxes_file(
     prediction: Path, dataset: Dataset, missing: str = "error", progress: Progress | None = None
 ) -> list[Score]:
-    """`evaluate_boxes` for a folder of box files (see `wsl.evaluate.box_files`) or a COCO results list.
+    """`evaluate_boxes` for a folder of box files (see `wsl.evaluate.files.box_files`) or a COCO results list.
 
     In a results list `image_id` is ours (a number is looked for among names that are numbers, as COCO's are) and
     `category_id` is the class_id; boxes are xywh. `missing` as in `pair_files`; an image that a results list does

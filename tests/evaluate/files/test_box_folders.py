@@ -7,7 +7,7 @@ import pytest
 
 from wsl.data.reader import Dataset
 from wsl.errors import DataError
-from wsl.evaluate.box_folders import evaluate_boxes, evaluate_boxes_file
+from wsl.evaluate.files.box_folders import evaluate_boxes, evaluate_boxes_file
 from wsl.types import Box, ClassSet, Instance, Sample
 
 CLASSES = ClassSet(("cat", "dog"))

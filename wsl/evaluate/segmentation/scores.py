@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 from wsl.errors import ConfigError
-from wsl.evaluate.confusion import (
+from wsl.evaluate.result import Score, compute_mean, to_optional
+from wsl.evaluate.segmentation.confusion import (
     Confusion,
     Counts,
     compute_activation_errors,
@@ -15,7 +16,6 @@ from wsl.evaluate.confusion import (
     compute_precision,
     compute_recall,
 )
-from wsl.evaluate.result import Score, compute_mean, to_optional
 from wsl.types import ClassSet
 
 PROTOCOL = "segmentation: one confusion matrix over all images"

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from pycocotools import mask as coco_mask
 
 from wsl.errors import DataError
-from wsl.evaluate.boxes import compute_box_iou, to_array
+from wsl.evaluate.localization.boxes import compute_box_iou, to_array
 from wsl.types import Box
 
 corner = st.integers(0, 12)

@@ -10,7 +10,7 @@ import pytest
 from tests.oracles.evaluate_detection import average_precision
 from wsl.data.rle import encode_mask
 from wsl.errors import DataError
-from wsl.evaluate.detection import (
+from wsl.evaluate.detection.coco import (
     build_coco_ground_truth,
     build_coco_results,
     compute_coco_scores,

@@ -6,7 +6,7 @@ from scipy import ndimage
 
 from tests.oracles.evaluate_max_box_acc import boxes_at, quantise
 from wsl.errors import DataError
-from wsl.evaluate.levels import iterate_levels, to_8_bit, to_levels
+from wsl.evaluate.localization.levels import iterate_levels, to_8_bit, to_levels
 
 
 def make_map(seed: int, sigma: float) -> np.ndarray:

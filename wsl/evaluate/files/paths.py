@@ -9,11 +9,16 @@ from PIL import Image as PilImage
 from wsl.data.images import IMAGE_SUFFIXES
 from wsl.data.reader import Dataset, open_dataset
 from wsl.errors import ConfigError, DataError
-from wsl.evaluate.box_folders import evaluate_boxes_file
-from wsl.evaluate.confusion import check_policy
-from wsl.evaluate.detection import evaluate_coco_json
-from wsl.evaluate.folders import SCORE_MAP_SUFFIXES, ReadMap, evaluate_label_map_folders, evaluate_score_map_folder
+from wsl.evaluate.detection.coco import evaluate_coco_json
+from wsl.evaluate.files.box_folders import evaluate_boxes_file
+from wsl.evaluate.files.folders import (
+    SCORE_MAP_SUFFIXES,
+    ReadMap,
+    evaluate_label_map_folders,
+    evaluate_score_map_folder,
+)
 from wsl.evaluate.result import Score
+from wsl.evaluate.segmentation.confusion import check_policy
 from wsl.files import read_json
 from wsl.progress import Progress
 from wsl.types import ClassSet

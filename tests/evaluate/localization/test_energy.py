@@ -7,7 +7,7 @@ import pytest
 
 from tests.oracles.evaluate_energy import regions_of_pixel
 from wsl.errors import DataError
-from wsl.evaluate.energy import (
+from wsl.evaluate.localization.energy import (
     BORDER,
     MIXED,
     OBJECT,

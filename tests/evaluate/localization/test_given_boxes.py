@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 
 from wsl.errors import ConfigError
-from wsl.evaluate.given_boxes import BoxAccuracy, CorLoc
+from wsl.evaluate.localization.given_boxes import BoxAccuracy, CorLoc
 from wsl.types import Box, ClassSet
 
 TRUTH = [Box((0, 0, 10, 10), 1), Box((20, 20, 30, 30), 1, difficult=True), Box((0, 0, 4, 4), 2)]

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from wsl.errors import DataError
-from wsl.evaluate.box_files import read_box_file
+from wsl.evaluate.files.box_files import read_box_file
 from wsl.types import Box, ClassSet
 
 ENTRY = {"xyxy": [1, 2, 3.5, 4], "class_id": 2, "class": "dog", "score": 0.25}

@@ -15,9 +15,9 @@ from numpy.typing import ArrayLike, NDArray
 
 from wsl.checks import check_label_map, check_same_size, check_scores
 from wsl.errors import ConfigError, DataError
-from wsl.evaluate.confusion import Confusion, Counts, compute_iou
 from wsl.evaluate.result import Score, compute_mean
-from wsl.evaluate.segmentation import segmentation_score
+from wsl.evaluate.segmentation.confusion import Confusion, Counts, compute_iou
+from wsl.evaluate.segmentation.scores import segmentation_score
 from wsl.seeds.background import compute_background
 from wsl.seeds.labels import check_class_ids
 from wsl.types import IGNORE, ClassSet, LabelMap, Scores

@@ -16,10 +16,7 @@ from numpy.typing import ArrayLike, NDArray
 from wsl.data.label_maps import read_label_map
 from wsl.data.reader import Dataset
 from wsl.errors import ConfigError, DataError
-from wsl.evaluate.confusion import Confusion, count_pairs
-from wsl.evaluate.result import Score
-from wsl.evaluate.segmentation import segmentation_scores
-from wsl.evaluate.sources import (
+from wsl.evaluate.files.sources import (
     MaskSet,
     Pairing,
     find_largest_class,
@@ -29,7 +26,10 @@ from wsl.evaluate.sources import (
     open_mask_folder,
     pair_files,
 )
-from wsl.evaluate.sweep import BackgroundSweep
+from wsl.evaluate.result import Score
+from wsl.evaluate.segmentation.confusion import Confusion, count_pairs
+from wsl.evaluate.segmentation.scores import segmentation_scores
+from wsl.evaluate.segmentation.sweep import BackgroundSweep
 from wsl.progress import Progress, Silent, track
 from wsl.types import ClassSet, LabelMap, Scores
 

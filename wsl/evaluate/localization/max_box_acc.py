@@ -10,10 +10,10 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from wsl.errors import ConfigError, DataError
-from wsl.evaluate.boxes import compute_box_iou, to_array
-from wsl.evaluate.confusion import Counts, check_policy
-from wsl.evaluate.levels import LEVELS, iterate_levels, to_8_bit, to_levels
+from wsl.evaluate.localization.boxes import compute_box_iou, to_array
+from wsl.evaluate.localization.levels import LEVELS, iterate_levels, to_8_bit, to_levels
 from wsl.evaluate.result import Score, compute_mean, name_class
+from wsl.evaluate.segmentation.confusion import Counts, check_policy
 from wsl.types import Box, ClassSet
 
 PROTOCOL = "MaxBoxAcc (Choe et al., CVPR 2020): GT-known localisation, one threshold for all images"

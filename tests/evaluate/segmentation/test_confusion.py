@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from tests.oracles.evaluate_confusion import confusion_by_pixel, iou_by_class
 from wsl.errors import ConfigError, DataError
-from wsl.evaluate.confusion import (
+from wsl.evaluate.segmentation.confusion import (
     Confusion,
     compute_activation_errors,
     compute_confusion,

@@ -8,10 +8,10 @@ import pytest
 
 from wsl.data.label_maps import read_label_map, write_label_map
 from wsl.errors import DataError
-from wsl.evaluate.confusion import Confusion
-from wsl.evaluate.folders import evaluate_label_map_folders, evaluate_score_map_folder, read_score_map
-from wsl.evaluate.segmentation import segmentation_scores
-from wsl.evaluate.sweep import BackgroundSweep
+from wsl.evaluate.files.folders import evaluate_label_map_folders, evaluate_score_map_folder, read_score_map
+from wsl.evaluate.segmentation.confusion import Confusion
+from wsl.evaluate.segmentation.scores import segmentation_scores
+from wsl.evaluate.segmentation.sweep import BackgroundSweep
 from wsl.types import ClassSet
 
 CLASSES = ClassSet(("cat", "dog", "cow"))
