@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[1] / "wsl"
-SHARED = ("version", "errors", "types", "checks", "registry", "files", "progress", "compiled")
+SHARED = ("version", "errors", "types", "checks", "registry", "files", "progress", "compiled", "workers")
 ORDER = (
     "data",
     "models",
