@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
+import cv2
 import numpy as np
 from numpy.typing import NDArray
 
@@ -14,6 +17,8 @@ Values = NDArray[np.float64]
 
 PREDICTED_IGNORE = ("background", "exclude", "error")
 ABSENT = ("skip", "zero", "ground_truth")
+BACKGROUND_POLICIES = ("include", "exclude")
+_EXACT_PIXELS = 1 << 24  # OpenCV gives its counts as float32, which is exact up to here
 
 
 def check_policy(value: str, allowed: tuple[str, ...], name: str) -> None:
@@ -32,8 +37,20 @@ def count_pairs(ground_truth: LabelMap, prediction: LabelMap, name: str = "") ->
     check_label_map(ground_truth, f"{prefix}ground truth")
     check_label_map(prediction, f"{prefix}prediction")
     check_same_size(prediction, ground_truth, f"{prefix}prediction", "ground truth")
-    joint = (ground_truth.astype(np.uint16) << 8) | prediction
-    return np.bincount(joint.ravel(), minlength=256 * 256).reshape(256, 256).astype(np.int64)
+    table = np.zeros((256, 256), np.int64)
+    for pair in _iterate_exact(ground_truth, prediction):
+        table += cv2.calcHist(pair, [0, 1], None, [256, 256], [0, 256, 0, 256]).astype(np.int64)
+    return table
+
+
+def _iterate_exact(ground_truth: LabelMap, prediction: LabelMap) -> Iterator[list[LabelMap]]:
+    """The two maps, in pieces where OpenCV's counts could leave the exact range; nothing for maps without pixels."""
+    true, predicted = np.ascontiguousarray(ground_truth), np.ascontiguousarray(prediction)
+    if 0 < true.size <= _EXACT_PIXELS:
+        yield [true, predicted]
+        return
+    for start in range(0, true.size, _EXACT_PIXELS):
+        yield [each.reshape(-1)[start : start + _EXACT_PIXELS] for each in (true, predicted)]
 
 
 def reduce_pairs(
@@ -47,8 +64,8 @@ def reduce_pairs(
     """
     check_policy(predicted_ignore, PREDICTED_IGNORE, "predicted_ignore")
     prefix = f"{name}: " if name else ""
-    _check_values(pairs.sum(axis=1), num_classes, f"{prefix}ground truth")
-    _check_values(pairs.sum(axis=0), num_classes, f"{prefix}prediction")
+    check_values(pairs.sum(axis=1), num_classes, f"{prefix}ground truth")
+    check_values(pairs.sum(axis=0), num_classes, f"{prefix}prediction")
     size = num_classes + 1
     confusion = pairs[:size, :size].copy()
     unsure = pairs[:size, IGNORE].copy()
@@ -63,7 +80,8 @@ def reduce_pairs(
     return confusion, np.zeros(size, np.int64)
 
 
-def _check_values(histogram: Counts, num_classes: int, what: str) -> None:
+def check_values(histogram: Counts, num_classes: int, what: str) -> None:
+    """Raises DataError when `histogram`, pixels per value (256,), has other values than 0..N and 255."""
     outside = [int(value) for value in np.flatnonzero(histogram) if num_classes < value < IGNORE]
     if outside:
         raise DataError(
@@ -131,9 +149,13 @@ def compute_iou(confusion: Counts, absent: str = "skip") -> Values:
     prediction (chainercv, mmsegmentation), `ground_truth` all those absent from the ground truth, predicted or not
     (detectron2), `zero` leaves out none and gives them 0 (SEAM's evaluation).
     """
+    return compute_iou_of_counts(*count_marginals(confusion), absent)
+
+
+def compute_iou_of_counts(true: Counts, predicted: Counts, hit: Counts, absent: str = "skip") -> Values:
+    """The same from pixel counts of true, predicted and rightly predicted pixels, int64 (..., N+1) each."""
     check_policy(absent, ABSENT, "absent")
-    true, predicted, hit = _marginals(confusion)
-    iou = _divide(hit, true + predicted - hit)
+    iou = divide(hit, true + predicted - hit)
     if absent == "zero":
         return np.nan_to_num(iou, nan=0.0)
     return np.where(true > 0, iou, np.nan) if absent == "ground_truth" else iou
@@ -141,14 +163,14 @@ def compute_iou(confusion: Counts, absent: str = "skip") -> Values:
 
 def compute_precision(confusion: Counts) -> Values:
     """Share of the pixels predicted as a class that are of it: float64 (N+1,), NaN when none is predicted."""
-    _, predicted, hit = _marginals(confusion)
-    return _divide(hit, predicted)
+    _, predicted, hit = count_marginals(confusion)
+    return divide(hit, predicted)
 
 
 def compute_recall(confusion: Counts) -> Values:
     """Share of a class's pixels that are found: float64 (N+1,), NaN when the class has no pixel."""
-    true, _, hit = _marginals(confusion)
-    return _divide(hit, true)
+    true, _, hit = count_marginals(confusion)
+    return divide(hit, true)
 
 
 def compute_activation_errors(confusion: Counts) -> tuple[Values, Values]:
@@ -156,9 +178,9 @@ def compute_activation_errors(confusion: Counts) -> tuple[Values, Values]:
 
     iou + over + under = 1 for each class; NaN when a class is absent from both.
     """
-    true, predicted, hit = _marginals(confusion)
+    true, predicted, hit = count_marginals(confusion)
     union = true + predicted - hit
-    return _divide(predicted - hit, union), _divide(true - hit, union)
+    return divide(predicted - hit, union), divide(true - hit, union)
 
 
 def compute_pixel_accuracy(confusion: Counts) -> float | None:
@@ -173,11 +195,13 @@ def compute_coverage(confusion: Counts, excluded: Counts) -> float | None:
     return int(confusion.sum()) / total if total else None
 
 
-def _marginals(confusion: Counts) -> tuple[Counts, Counts, Counts]:
+def count_marginals(confusion: Counts) -> tuple[Counts, Counts, Counts]:
+    """(true, predicted, rightly predicted) pixels per class, int64 (N+1,) each."""
     return confusion.sum(axis=1), confusion.sum(axis=0), np.diagonal(confusion)
 
 
-def _divide(numerator: Counts, denominator: Counts) -> Values:
+def divide(numerator: Counts, denominator: Counts) -> Values:
+    """Quotient of counts of equal shape, float64, NaN where there is nothing to divide by."""
     result = np.full(numerator.shape, np.nan)
     np.divide(numerator, denominator, out=result, where=denominator > 0)
     return result

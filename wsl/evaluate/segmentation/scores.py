@@ -7,8 +7,11 @@ from typing import Any
 from wsl.errors import ConfigError
 from wsl.evaluate.result import Score, compute_mean, to_optional
 from wsl.evaluate.segmentation.confusion import (
+    BACKGROUND_POLICIES,
     Confusion,
     Counts,
+    Values,
+    check_policy,
     compute_activation_errors,
     compute_coverage,
     compute_iou,
@@ -19,6 +22,27 @@ from wsl.evaluate.segmentation.confusion import (
 from wsl.types import ClassSet
 
 PROTOCOL = "segmentation: one confusion matrix over all images"
+_SHOWN_BACKGROUND = {"include": "in the mean", "exclude": "left out of the mean"}
+
+
+def average_classes(values: Values, background: str = "include") -> float | None:
+    """Mean over the classes of float64 (N+1,) that are not NaN; None when there is none.
+
+    `background` says whether class 0 is in it: `include` (VOC's mIoU) or `exclude`.
+    """
+    check_policy(background, BACKGROUND_POLICIES, "background")
+    return compute_mean(list(values if background == "include" else values[1:]))
+
+
+def describe_policies(absent: str, predicted_ignore: str, background: str = "include") -> dict[str, str]:
+    """The conventions that every score of label maps names."""
+    check_policy(background, BACKGROUND_POLICIES, "background")
+    return {
+        "absent classes": absent,
+        "background": _SHOWN_BACKGROUND[background],
+        "ground truth 255": "dropped",
+        "predicted 255": predicted_ignore,
+    }
 
 
 def segmentation_score(
@@ -28,18 +52,20 @@ def segmentation_score(
     name: str = "mIoU",
     threshold: dict[str, Any] | None = None,
     curve: dict[str, list[float | None]] | None = None,
+    background: str = "include",
 ) -> Score:
     """Mean IoU over background and classes, with IoU, precision, recall and error rates of each.
 
-    `absent` as in `compute_iou`; `threshold` and `curve` are passed on. ConfigError when `classes` does not fit.
+    `absent` as in `compute_iou`, `background` as in `average_classes`; `threshold` and `curve` are passed on.
+    ConfigError when `classes` does not fit.
     """
     if len(classes) != confusion.num_classes:
         raise ConfigError(f"The confusion has {confusion.num_classes} classes, but {len(classes)} names are given.")
     return Score(
         name=name,
-        value=compute_mean(list(compute_iou(confusion.matrix, absent))),
+        value=average_classes(compute_iou(confusion.matrix, absent), background),
         protocol=PROTOCOL,
-        conventions=_conventions(confusion, absent),
+        conventions=describe_policies(absent, confusion.predicted_ignore, background),
         per_class=_class_measures(confusion.matrix, classes, absent),
         counts=_counts(confusion),
         threshold=threshold,
@@ -48,32 +74,31 @@ def segmentation_score(
 
 
 def segmentation_scores(
-    confusion: Confusion, classes: ClassSet, absent: str = "skip", threshold: dict[str, Any] | None = None
+    confusion: Confusion,
+    classes: ClassSet,
+    absent: str = "skip",
+    threshold: dict[str, Any] | None = None,
+    background: str = "include",
 ) -> list[Score]:
-    """mIoU, mIoU of the foreground classes alone, pixel accuracy and coverage, in this order."""
-    mean = segmentation_score(confusion, classes, absent, threshold=threshold)
-    foreground = compute_mean(list(compute_iou(confusion.matrix, absent)[1:]))
+    """mIoU, mIoU of the foreground classes alone, pixel accuracy and coverage, in this order.
+
+    `background` decides about the first alone: the second always leaves it out, the others always count its pixels.
+    """
+    mean = segmentation_score(confusion, classes, absent, threshold=threshold, background=background)
+    foreground = average_classes(compute_iou(confusion.matrix, absent), "exclude")
     accuracy = compute_pixel_accuracy(confusion.matrix)
     coverage = compute_coverage(confusion.matrix, confusion.excluded)
 
     def beside(name: str, value: float | None, **extra: str) -> Score:
-        return Score(name, value, PROTOCOL, mean.conventions | extra, counts=mean.counts, threshold=threshold)
+        conventions = describe_policies(absent, confusion.predicted_ignore) | extra
+        return Score(name, value, PROTOCOL, conventions, counts=mean.counts, threshold=threshold)
 
     return [
         mean,
-        beside("mIoU foreground", foreground, background="left out of the mean"),
+        beside("mIoU foreground", foreground, background=_SHOWN_BACKGROUND["exclude"]),
         beside("pixel accuracy", accuracy),
         beside("coverage", coverage),
     ]
-
-
-def _conventions(confusion: Confusion, absent: str) -> dict[str, str]:
-    return {
-        "absent classes": absent,
-        "background": "in the mean",
-        "ground truth 255": "dropped",
-        "predicted 255": confusion.predicted_ignore,
-    }
 
 
 def _counts(confusion: Confusion) -> dict[str, int]:
