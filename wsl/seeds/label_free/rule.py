@@ -1,0 +1,71 @@
+"""What a label-free rule is, what it may see of an image, and the registry."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from dataclasses import dataclass
+from functools import cached_property
+from typing import ClassVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from wsl.registry import Registry
+from wsl.types import Image
+
+Values = NDArray[np.float64]
+Levels = NDArray[np.intp]
+
+
+@dataclass(frozen=True)
+class Evidence:
+    """One image as the rules see it: no ground truth.
+
+    `levels` (H, W) counts, of the T thresholds in ascending order of the score they ask for, how many a pixel's best
+    class exceeds, so that the foreground at threshold t is `levels > t`. `image` is uint8 (H, W, 3) or None. `views`
+    holds, per class, the levels (V, H, W) of V maps of the same image made in different ways (one per scale).
+    """
+
+    levels: Levels
+    thresholds: int
+    image: Image | None = None
+    views: tuple[Levels, ...] = ()
+
+    @cached_property
+    def histogram(self) -> Values:
+        """Pixels of each level, float64 (T + 1,)."""
+        counts: Values = np.bincount(self.levels.ravel(), minlength=self.thresholds + 1).astype(np.float64)
+        return counts
+
+    def sum_above(self, values: NDArray[np.generic]) -> Values:
+        """Sum of `values` (H, W) over the foreground at each threshold, float64 (T,)."""
+        sums = np.bincount(self.levels.ravel(), values.ravel().astype(np.float64), self.thresholds + 1)
+        return np.cumsum(sums[::-1])[::-1][1:]
+
+
+def count_above(levels: Levels, thresholds: int) -> Values:
+    """Number of pixels above each of T thresholds, float64 (T,)."""
+    counts = np.bincount(levels.ravel(), minlength=thresholds + 1).astype(np.float64)
+    return np.cumsum(counts[::-1])[::-1][1:]
+
+
+class LabelFreeRule(ABC):
+    """Rates every threshold from sums over images.
+
+    `needs` names what an `Evidence` must have: "image", "views". `measure` gives the terms of one image, float64
+    (R, T); `rate` turns their sum over `images` images into one number per threshold, (T,), larger = better: by
+    default the mean of the only row.
+    """
+
+    needs: ClassVar[tuple[str, ...]] = ()
+
+    @abstractmethod
+    def measure(self, evidence: Evidence) -> Values: ...
+
+    def rate(self, total: Values, images: int) -> Values:
+        """The mean over images of the only row."""
+        mean: Values = total[0] / images
+        return mean
+
+
+LABEL_FREE_RULES: Registry[type[LabelFreeRule]] = Registry("label-free rule")
