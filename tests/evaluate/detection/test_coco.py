@@ -35,8 +35,7 @@ PERFECT = [
 
 
 def values_of(scores: list) -> dict[str, float | None]:
-    # pycocotools divides by (n + eps), so a perfect score is 1 - 2e-16
-    return {score.name: score.value and round(score.value, 12) for score in scores}
+    return {score.name: score.value for score in scores}
 
 
 def make_random_images(seed: int) -> tuple[dict[str, list[Instance]], dict[str, list[Box]]]:
@@ -113,6 +112,34 @@ def test_a_crowd_is_neither_right_nor_wrong() -> None:
     assert values_of(compute_coco_scores(TRUTH, [*PERFECT, on_crowd]))["box AP"] == 0.75
 
 
+def test_annotation_ids_do_not_matter_but_are_counted() -> None:
+    scores = {}
+    for ids in ((1, 2), (0, 1), (5, 5), ("a", None)):
+        annotations = [{**entry, "id": own_id} for entry, own_id in zip(TRUTH["annotations"], ids, strict=True)]
+        (scores[ids], *_) = compute_coco_scores({**TRUTH, "annotations": annotations}, PERFECT)
+    assert {score.value for score in scores.values()} == {1.0}
+    assert [score.counts["annotation ids renumbered"] for score in scores.values()] == [0, 1, 1, 1]
+
+
+def test_ids_may_be_words_and_boxes_may_have_no_area() -> None:
+    truth = {
+        "images": [{"id": "b"}, {"id": 3}, {"id": "a"}],
+        "categories": [{"id": "x", "name": "cat"}, {"id": 1, "name": "dog"}],
+        "annotations": [
+            {"image_id": "a", "category_id": "x", "bbox": [0, 0, 9, 9]},
+            {"image_id": 3, "category_id": 1, "bbox": [4, 4, 0, 7]},
+        ],
+    }
+    results = [
+        {"image_id": "a", "category_id": "x", "bbox": [0, 0, 9, 9], "score": 1},
+        {"image_id": "b", "category_id": "x", "bbox": [0, 0, 0, 0], "score": 0.5},
+        {"image_id": 3, "category_id": 1, "bbox": [4, 4, 0, 7], "score": 1},
+    ]
+    score = compute_coco_scores(truth, results)[0]
+    assert score.per_class == {"dog": {"ap": 0.0, "ap50": 0.0}, "cat": {"ap": 1.0, "ap50": 1.0}}
+    assert "no such mark" in score.conventions["difficult"]
+
+
 def test_masks() -> None:
     mask = np.zeros((60, 80), bool)
     mask[10:30, 10:50] = True
@@ -135,6 +162,7 @@ def test_masks() -> None:
         ({"score": float("nan")}, "finite number as 'score'"),
         ({"bbox": [0, 0, 1]}, "'bbox' as four finite numbers"),
         ({"bbox": [0, 0, 1, float("inf")]}, "'bbox' as four finite numbers"),
+        ({"bbox": [0, 0, -1, 1]}, "result 1: expected 'bbox' as x, y, width, height with no negative side"),
     ],
 )
 def test_results_that_do_not_fit_are_refused(change: dict, message: str) -> None:
@@ -169,7 +197,22 @@ def test_json_files(tmp_path: Path) -> None:
         ],
     }
     stray = {**annotations, "images": [{"id": 77, "file_name": "b.jpg"}]}
-    contents = {"truth": TRUTH, "results": PERFECT, "annotations": annotations, "stray": stray, "bad": [{}], "other": 3}
+    broken = {**TRUTH, "annotations": [TRUTH["annotations"][0], {**TRUTH["annotations"][1], "bbox": [1]}]}
+    lost = {**annotations, "annotations": [annotations["annotations"][0], {**PERFECT[0], "image_id": [77]}]}
+    contents = {
+        "broken truth": broken,
+        "lost": lost,
+        "twice": {**annotations, "images": annotations["images"] * 2},
+        "words": {**annotations, "images": ["a.jpg"]},
+    }
+    contents |= {
+        "truth": TRUTH,
+        "results": PERFECT,
+        "annotations": annotations,
+        "stray": stray,
+        "bad": [{}],
+        "other": 3,
+    }
     for name, content in contents.items():
         paths[name] = tmp_path / f"{name}.json"
         paths[name].write_text(json.dumps(content))
@@ -177,6 +220,16 @@ def test_json_files(tmp_path: Path) -> None:
     assert values_of(evaluate_coco_json(paths["annotations"], paths["truth"]))["box AP"] == 1.0
     with pytest.raises(DataError, match=r"stray\.json: 1 file_name not in the ground truth, the first is 'b\.jpg'"):
         evaluate_coco_json(paths["stray"], paths["truth"])
+    with pytest.raises(DataError, match=r"results\.json: boundary AP needs"):
+        evaluate_coco_json(paths["results"], paths["truth"], boundary=True)
+    with pytest.raises(DataError, match=r"truth\.json: ground truth 2: expected 'bbox'"):
+        evaluate_coco_json(paths["results"], paths["broken truth"])
+    with pytest.raises(DataError, match=r"twice\.json: expected an id of its own"):
+        evaluate_coco_json(paths["twice"], paths["truth"])
+    with pytest.raises(DataError, match=r"lost\.json: annotation 2: its image_id \[77\] is not in the file's own list"):
+        evaluate_coco_json(paths["lost"], paths["truth"])
+    with pytest.raises(DataError, match=r"words\.json: expected JSON objects in the list 'images', but got 'a\.jpg'"):
+        evaluate_coco_json(paths["words"], paths["truth"])
     with pytest.raises(DataError, match=r"bad\.json: expected 'bbox' or 'segmentation'"):
         evaluate_coco_json(paths["bad"], paths["truth"])
     with pytest.raises(DataError, match=r"other\.json: expected COCO annotations"):

@@ -1,71 +1,80 @@
-"""COCO's average precision and recall of boxes and masks, computed by pycocotools on checked input."""
+"""COCO's average precision and recall of boxes, masks and boundaries, on checked input."""
 
 from __future__ import annotations
 
-import contextlib
-import io
-import math
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from pycocotools import mask as coco_mask
-from pycocotools.coco import COCO
-from pycocotools.cocoeval import COCOeval
 
 from wsl.data.rle import encode_mask, segmentation_to_mask
-from wsl.errors import DataError
+from wsl.errors import ConfigError, DataError
+from wsl.evaluate.detection.coco_backends import BOUNDARY_RATIO, CocoTables, choose_backend, run_backend
+from wsl.evaluate.detection.coco_records import CocoRecords, Json, prepare_records
 from wsl.evaluate.result import Score, compute_mean
-from wsl.evaluate.segmentation.confusion import check_policy
 from wsl.files import read_json
 from wsl.types import Box, ClassSet, Instance
 
-Json = dict[str, Any]
-KINDS = ("bbox", "segm")
-_SHORT = {"bbox": "box", "segm": "mask"}
-# The order of pycocotools' `stats`.
-_NAMES = (
-    *("AP", "AP50", "AP75", "AP small", "AP medium", "AP large"),
-    *("AR@1", "AR@10", "AR@100", "AR small", "AR medium", "AR large"),
-)
+MAX_RESULTS = (1, 10, 100)
+_SHORT = {"bbox": "box", "segm": "mask", "boundary": "boundary"}
+_PROTOCOLS = {
+    "bbox": "COCO detection (pycocotools)",
+    "segm": "COCO detection (pycocotools)",
+    "boundary": "Boundary AP (Cheng et al., CVPR 2021)",
+}
+_IOU = {
+    "bbox": {"box IoU": "half-open"},
+    "segm": {"mask IoU": "pixels"},
+    "boundary": {"mask IoU": f"lesser of mask and boundary, {BOUNDARY_RATIO:g} of the diagonal wide"},
+}
+_SIZES = {"small": 1, "medium": 2, "large": 3}
+_IOU_50, _IOU_75 = 0, 5
 
 
-def compute_coco_scores(ground_truth: Json, results: Sequence[Json], kind: str = "bbox") -> list[Score]:
+def compute_coco_scores(
+    ground_truth: Json,
+    results: Sequence[Json],
+    kind: str = "bbox",
+    backend: str = "auto",
+    max_results: Sequence[int] = MAX_RESULTS,
+) -> list[Score]:
     """COCO's twelve numbers (AP, AP50, AP75, by size; AR@1/10/100, by size), with AP per class at the first.
 
     Args:
-        ground_truth: COCO annotations (images, categories, annotations; boxes xywh). Ids of annotations do not
-            matter: they are numbered from 1 anew, because pycocotools takes an object with id 0 for unmatched.
+        ground_truth: COCO annotations (images, categories, annotations; boxes xywh). Ids of annotations do not matter:
+            they are numbered anew, and how many were 0, missing or there twice is among the counts.
         results: dicts with image_id, category_id, score and `bbox` xywh or `segmentation` (RLE or polygons).
-        kind: "bbox" or "segm", what is compared.
+        kind: what is compared: "bbox", "segm", or "boundary" (Cheng et al., CVPR 2021: the lesser of mask IoU and the
+            IoU of the masks' pixels within 2 % of the image's diagonal of their contour; crowds by mask).
+        backend: "pycocotools", "faster_coco_eval" (extra `fast`; the same numbers sooner) or "auto", the latter where
+            it is installed. "boundary" needs it.
+        max_results: most results of an image and class that count, one AR for each; AP and the scores by size are
+            at the largest.
 
     Returns:
         Values in [0, 1]; None where there is no object of that size; 0 where there are objects but no results.
 
     Raises:
         DataError: keys, ids or numbers that do not fit, masks of another size than their image.
+        ConfigError: an unknown kind or backend, `max_results` that are not whole numbers from 1.
     """
-    check_policy(kind, KINDS, "kind")
-    truth = _prepare_truth(ground_truth, kind)
-    found = _prepare_results(results, truth, kind)
-    with contextlib.redirect_stdout(io.StringIO()):
-        evaluation = COCOeval(_to_coco(truth), _to_coco({**truth, "annotations": found}), kind)
-        evaluation.evaluate()
-        evaluation.accumulate()
-        evaluation.summarize()
-    per_class = _class_precisions(evaluation, truth)
+    chosen = choose_backend(backend, kind)
+    limits = _check_limits(max_results)
+    records = prepare_records(ground_truth, results, with_masks=kind != "bbox")
+    tables = run_backend(records, kind, limits, chosen)
+    per_class = _class_precisions(tables, records)
     return [
         Score(
             name=f"{_SHORT[kind]} {name}",
-            value=_defined(value),
-            protocol="COCO detection (pycocotools)",
-            conventions=_conventions(),
+            value=value,
+            protocol=_PROTOCOLS[kind],
+            conventions=_conventions(kind, limits),
             per_class=per_class if name == "AP" else {},
-            counts={"images": len(truth["images"]), "objects": len(truth["annotations"]), "results": len(found)},
+            counts=records.counts,
         )
-        for name, value in zip(_NAMES, evaluation.stats, strict=True)
+        for name, value in _summarise(tables, limits).items()
     ]
 
 
@@ -102,31 +111,47 @@ def to_xywh(box: Box) -> list[float]:
     return [float(x1), float(y1), float(x2 - x1), float(y2 - y1)]
 
 
-def evaluate_coco_json(prediction: Path, ground_truth: Path) -> list[Score]:
+def evaluate_coco_json(
+    prediction: Path,
+    ground_truth: Path,
+    boundary: bool = False,
+    backend: str = "auto",
+    max_results: Sequence[int] = MAX_RESULTS,
+) -> list[Score]:
     """Scores of a COCO results list, or of COCO annotations with scores, against COCO annotations.
 
-    Boxes are compared when every result has a `bbox`, masks when every result and every object has a
-    `segmentation`. Annotations as predictions are matched to the images by file name and to the classes by name.
+    Boxes are compared when every result has a `bbox`, masks when every result and every object has a `segmentation`,
+    their boundaries too with `boundary`. Annotations as predictions are matched to the images by file name and to the
+    classes by name. `backend` and `max_results` as in `compute_coco_scores`.
     """
     truth = read_coco_json(ground_truth)
     results = _read_results(prediction, truth)
-    kinds = [kind for kind in KINDS if _all_have(results, kind)]
+    kinds = [kind for kind in ("bbox", "segm") if _all_have(results, kind)]
     if not _all_have(truth["annotations"], "segm"):
         kinds = [kind for kind in kinds if kind != "segm"]
     if not kinds:
         raise DataError(f"{prediction}: expected 'bbox' or 'segmentation' in every result, but some have neither.")
+    if boundary:
+        if "segm" not in kinds:
+            raise DataError(f"{prediction}: boundary AP needs a 'segmentation' in every result and every object.")
+        kinds.append("boundary")
     try:
-        return [score for kind in kinds for score in compute_coco_scores(truth, results, kind)]
+        return [score for kind in kinds for score in compute_coco_scores(truth, results, kind, backend, max_results)]
     except DataError as error:
-        raise DataError(f"{prediction}: {error}") from None
+        path = ground_truth if str(error).startswith("ground truth") else prediction
+        raise DataError(f"{path}: {error}") from None
 
 
 def read_coco_json(path: Path) -> Json:
-    """COCO annotations; DataError unless images, annotations and categories are lists."""
+    """COCO annotations; DataError unless images, annotations and categories are lists of objects."""
     content = read_json(path)
     keys = ("images", "annotations", "categories")
     if not isinstance(content, dict) or not all(isinstance(content.get(key), list) for key in keys):
         raise DataError(f"{path}: expected COCO annotations, a JSON object with the lists {', '.join(keys)}.")
+    for key in keys:
+        wrong = [entry for entry in content[key] if not isinstance(entry, dict)]
+        if wrong:
+            raise DataError(f"{path}: expected JSON objects in the list '{key}', but got {wrong[0]!r:.80}.")
     return content
 
 
@@ -140,21 +165,32 @@ def _read_results(path: Path, truth: Json) -> list[Json]:
     return [
         {
             **entry,
-            "image_id": images.get(entry.get("image_id")),
-            "category_id": categories.get(entry.get("category_id")),
+            "image_id": _look_up(images, entry, "image_id", f"{path}: annotation {number}"),
+            "category_id": _look_up(categories, entry, "category_id", f"{path}: annotation {number}"),
             "score": entry.get("score", 1.0),
         }
-        for entry in content["annotations"]
+        for number, entry in enumerate(content["annotations"], start=1)
     ]
 
 
 def _translate(mine: list[Json], theirs: list[Json], key: str, path: Path) -> dict[Any, Any]:
     """My id -> their id of the entries with equal `key`."""
-    known = {entry.get(key): entry.get("id") for entry in theirs}
-    missing = [entry.get(key) for entry in mine if entry.get(key) not in known]
+    known = {entry[key]: entry.get("id") for entry in theirs if isinstance(entry.get(key), str)}
+    table: dict[Any, Any] = {}
+    for entry in mine:
+        if not isinstance(entry.get("id"), (int, str)) or entry["id"] in table:
+            raise DataError(f"{path}: expected an id of its own in each entry with a {key}, but got {entry!r:.80}.")
+        table[entry["id"]] = entry.get(key)
+    missing = [name for name in table.values() if not isinstance(name, str) or name not in known]
     if missing:
-        raise DataError(f"{path}: {len(missing)} {key} not in the ground truth, the first is {missing[0]!r}.")
-    return {entry.get("id"): known[entry[key]] for entry in mine}
+        raise DataError(f"{path}: {len(missing)} {key} not in the ground truth, the first is {missing[0]!r:.80}.")
+    return {own_id: known[name] for own_id, name in table.items()}
+
+
+def _look_up(table: Mapping[Any, Any], entry: Json, key: str, where: str) -> Any:
+    if not isinstance(entry.get(key), (int, str)) or entry[key] not in table:
+        raise DataError(f"{where}: its {key} {entry.get(key)!r:.80} is not in the file's own list.")
+    return table[entry[key]]
 
 
 def _all_have(entries: Sequence[Json], kind: str) -> bool:
@@ -174,120 +210,43 @@ def _to_annotation(instance: Instance, image: int, size: tuple[int, int]) -> Jso
     return annotation
 
 
-def _prepare_truth(ground_truth: Json, kind: str) -> Json:
-    images = _index(ground_truth["images"], "image", ("id",))
-    categories = set(_index(ground_truth["categories"], "category", ("id", "name")))
-    annotations = []
-    for number, entry in enumerate(ground_truth["annotations"], start=1):
-        prepared = _prepare(entry, number, images, categories, kind, "ground truth")
-        for key, default in (("iscrowd", 0), ("area", prepared["area"])):
-            prepared[key] = entry.get(key, default)
-            if not _is_number(prepared[key]):
-                raise DataError(f"ground truth {number}: expected a number as '{key}', but got {prepared[key]!r:.80}.")
-        annotations.append(prepared)
-    return {**ground_truth, "annotations": annotations}
+def _check_limits(max_results: Sequence[int]) -> tuple[int, ...]:
+    limits = tuple(sorted(set(max_results)))
+    if not limits or not all(isinstance(limit, int) and limit >= 1 for limit in limits):
+        raise ConfigError(f"max_results: expected whole numbers from 1, but got {tuple(max_results)}.")
+    return limits
 
 
-def _index(entries: Sequence[Json], what: str, keys: tuple[str, ...]) -> dict[Any, Json]:
-    """id -> entry; DataError when an entry lacks one of `keys` or two have the same id."""
-    index: dict[Any, Json] = {}
-    for entry in entries:
-        if not isinstance(entry, dict) or not all(isinstance(entry.get(key), (int, str)) for key in keys):
-            raise DataError(f"ground truth: expected every {what} to have {' and '.join(keys)}, but got {entry!r:.80}.")
-        index[entry["id"]] = entry
-    if len(index) != len(entries):
-        raise DataError(f"ground truth: {len(entries) - len(index)} {what} ids appear more than once.")
-    return index
+def _summarise(tables: CocoTables, limits: tuple[int, ...]) -> dict[str, float | None]:
+    """Not by the programs' own summary: pycocotools' takes its AP at 100 results, whatever was asked for."""
+    summary = {"AP": _mean_defined(tables.precision[:, :, :, 0, -1])}
+    for name, row in (("AP50", _IOU_50), ("AP75", _IOU_75)):
+        summary[name] = _mean_defined(tables.precision[row, :, :, 0, -1])
+    summary |= {f"AP {name}": _mean_defined(tables.precision[:, :, :, area, -1]) for name, area in _SIZES.items()}
+    summary |= {f"AR@{limit}": _mean_defined(tables.recall[:, :, 0, column]) for column, limit in enumerate(limits)}
+    return summary | {f"AR {name}": _mean_defined(tables.recall[:, :, area, -1]) for name, area in _SIZES.items()}
 
 
-def _prepare_results(results: Sequence[Json], truth: Json, kind: str) -> list[Json]:
-    images = {entry["id"]: entry for entry in truth["images"]}
-    categories = {entry["id"] for entry in truth["categories"]}
-    prepared = []
-    for number, entry in enumerate(results, start=1):
-        row = _prepare(entry, number, images, categories, kind, "result")
-        row["score"] = entry.get("score")
-        if not _is_number(row["score"]):
-            raise DataError(f"result {number}: expected a finite number as 'score', but got {row['score']!r}.")
-        row["iscrowd"] = 0
-        prepared.append(row)
-    return prepared
-
-
-def _prepare(entry: Json, number: int, images: Mapping[Any, Json], categories: set[Any], kind: str, what: str) -> Json:
-    """A copy of one annotation or result with id, area and what `kind` compares; DataError where that is wrong."""
-    if not isinstance(entry, dict):
-        raise DataError(f"{what} {number}: expected a JSON object, but got {type(entry).__name__}.")
-    image_id, category_id = entry.get("image_id"), entry.get("category_id")
-    if not _is_known(image_id, images):
-        raise DataError(f"{what} {number}: image_id {image_id!r} is not among the {len(images)} images.")
-    if not _is_known(category_id, categories):
-        raise DataError(f"{what} {number}: category_id {category_id!r} is none of {sorted(categories)[:20]}.")
-    row: Json = {"id": number, "image_id": image_id, "category_id": category_id}
-    return row | _PREPARERS[kind](entry, images[image_id], f"{what} {number}")
-
-
-def _is_known(identifier: Any, known: Mapping[Any, Any] | set[Any]) -> bool:
-    return isinstance(identifier, (int, str)) and identifier in known
-
-
-def _prepare_box(entry: Json, image: Json, what: str) -> Json:
-    box = entry.get("bbox")
-    if not isinstance(box, (list, tuple)) or len(box) != 4 or not all(_is_number(side) for side in box):
-        raise DataError(f"{what}: expected 'bbox' as four finite numbers x, y, width, height, but got {box!r:.80}.")
-    return {"bbox": [float(side) for side in box], "area": float(box[2] * box[3])}
-
-
-def _prepare_mask(entry: Json, image: Json, what: str) -> Json:
-    size = image.get("height"), image.get("width")
-    if not all(isinstance(side, int) and side > 0 for side in size):
-        raise DataError(f"{what}: masks need 'height' and 'width' of image {image['id']!r}, but got {size}.")
-    try:
-        mask = segmentation_to_mask(entry.get("segmentation"), (image["height"], image["width"]))
-    except DataError as error:
-        raise DataError(f"{what}: {error}") from None
-    rle = encode_mask(mask)
-    return {"segmentation": rle, "area": float(mask.sum()), "bbox": coco_mask.toBbox(rle).tolist()}
-
-
-_PREPARERS: dict[str, Callable[[Json, Json, str], Json]] = {"bbox": _prepare_box, "segm": _prepare_mask}
-
-
-def _is_number(value: Any) -> bool:
-    return isinstance(value, (int, float)) and not isinstance(value, bool) and math.isfinite(value)
-
-
-def _to_coco(content: Json) -> Any:
-    """A COCO object made in memory. Not by loadRes: that fails on an empty list."""
-    coco = COCO()
-    coco.dataset = content
-    coco.createIndex()
-    return coco
-
-
-def _class_precisions(evaluation: Any, truth: Json) -> dict[str, dict[str, float | None]]:
-    names = {entry["id"]: entry["name"] for entry in truth["categories"]}
-    precision: NDArray[np.float64] = evaluation.eval["precision"]  # (IoU, recall, class, area range, most results)
-    result: dict[str, dict[str, float | None]] = {}
-    for index, category in enumerate(evaluation.params.catIds):
-        every, half = precision[:, :, index, 0, -1], precision[0, :, index, 0, -1]
-        result[names[category]] = {"ap": _mean_defined(every), "ap50": _mean_defined(half)}
-    return result
+def _class_precisions(tables: CocoTables, records: CocoRecords) -> dict[str, dict[str, float | None]]:
+    return {
+        name: {
+            "ap": _mean_defined(tables.precision[:, :, index, 0, -1]),
+            "ap50": _mean_defined(tables.precision[_IOU_50, :, index, 0, -1]),
+        }
+        for index, name in enumerate(records.names)
+    }
 
 
 def _mean_defined(values: NDArray[np.float64]) -> float | None:
-    return compute_mean([float(value) for value in values[values > -1].ravel()])
+    """Both programs say -1 where nothing is to be found."""
+    return compute_mean([float(value) for value in values[values > -1]])
 
 
-def _defined(value: float) -> float | None:
-    """pycocotools says -1 where nothing is to be found."""
-    return None if value < 0 else float(value)
-
-
-def _conventions() -> dict[str, str]:
+def _conventions(kind: str, limits: tuple[int, ...]) -> dict[str, str]:
     return {
         "AP": "mean over IoU 0.50:0.05:0.95 and classes with objects, 101 recall points",
-        "box IoU": "half-open",
+        **_IOU[kind],
         "crowd": "matched or not, never counted",
-        "results per image": "100 highest",
+        "difficult": "counted like any other (COCO has no such mark)",
+        "results per image and class": f"{limits[-1]} highest",
     }
