@@ -337,7 +337,7 @@ def test_keys_of_the_files_of_a_run_are_described(sandbox: Path) -> None:
 
 def test_scores_of_a_run_are_described(sandbox: Path) -> None:
     text = find_section("metrics", "What a run prints").replace("@d", "").replace("@0.5", "")
-    scores = json.loads((sandbox / "runs" / "parts" / "scores" / "scores.json").read_text())
+    scores = json.loads((sandbox / "runs" / "parts" / "scores" / "scores.json").read_text())["scores"]
     names = {re.sub(r"@0\.\d", "", score["name"]) for score in scores}
     assert len(names) > 10
     assert [name for name in sorted(names) if f"`{name}`" not in text] == []

@@ -98,7 +98,7 @@ def test_demo_as_written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys
     monkeypatch.chdir(tmp_path)
     assert main(["demo"]) == 0
     shown = capsys.readouterr().out
-    rows = json.loads((tmp_path / "runs" / "demo" / "scores" / "scores.json").read_text())
+    rows = json.loads((tmp_path / "runs" / "demo" / "scores" / "scores.json").read_text())["scores"]
     scores = {row["name"]: row["value"] for row in rows}
     assert scores["centre box mIoU"] + 0.05 < scores["seeds mIoU"]
     assert scores["seeds mIoU"] + 0.05 < scores["refined mIoU"]

@@ -180,7 +180,7 @@ def test_evaluate_any_prediction(capsys, voc: Path, tmp_path: Path) -> None:
     masks = voc / "SegmentationClass"
     assert main(["evaluate", "--quiet", str(masks), str(masks), "--output", str(tmp_path)]) == 0
     assert "mIoU" in capsys.readouterr().out
-    scores = json.loads((tmp_path / "scores.json").read_text())
+    scores = json.loads((tmp_path / "scores.json").read_text())["scores"]
     assert scores[0]["value"] == 1.0
     assert (tmp_path / "scores.csv").read_text().count("\n") > 2
     fails(capsys, ["evaluate", "--quiet", str(tmp_path / "none"), str(masks)], 3, "none")

@@ -3,10 +3,11 @@ from __future__ import annotations
 import csv
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from wsl.errors import DataError
-from wsl.evaluate.result import Score, compute_mean, read_scores, write_scores
+from wsl.evaluate.result import Score, compute_mean, describe_versions, read_about, read_scores, write_scores
 
 SCORES = [
     Score(
@@ -65,7 +66,23 @@ def test_a_value_that_is_not_finite_is_refused() -> None:
         Score("x", float("nan"), "p")
 
 
-@pytest.mark.parametrize("content", ["{}", '[{"name": "x", "other": 1}]', '[{"name": "x"}]', "[1]"])
+def test_what_all_scores_have_in_common_comes_back(tmp_path: Path) -> None:
+    about = {"split": "val", "versions": describe_versions()}
+    write_scores(tmp_path, SCORES, about)
+    assert read_about(tmp_path) == about
+    assert about["versions"]["numpy"] == np.__version__
+
+
+def test_files_of_the_first_format_are_still_read(tmp_path: Path) -> None:
+    (tmp_path / "scores.json").write_text('[{"name": "x", "value": 0.5, "protocol": "p"}]')
+    assert read_scores(tmp_path) == [Score("x", 0.5, "p")]
+    assert read_about(tmp_path) == {}
+
+
+@pytest.mark.parametrize(
+    "content",
+    ['{"format": 3, "about": {}, "scores": []}', "{}", '[{"name": "x", "other": 1}]', '[{"name": "x"}]', "[1]"],
+)
 def test_other_files_are_refused(tmp_path: Path, content: str) -> None:
     (tmp_path / "scores.json").write_text(content)
     with pytest.raises(DataError, match=r"scores\.json"):

@@ -28,7 +28,7 @@ def trained(voc: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def scores_of(run: Path) -> dict[str, float | None]:
-    return {score["name"]: score["value"] for score in json.loads((run / "scores" / "scores.json").read_text())}
+    return {score["name"]: score["value"] for score in json.loads((run / "scores" / "scores.json").read_text())["scores"]}
 
 
 def test_run_leaves_every_result(trained: Path) -> None:
@@ -216,7 +216,7 @@ def test_images_without_box_annotations_are_not_counted_as_empty(trained: Path, 
         path.unlink()
     checkpoint = f"model.checkpoint={trained / 'train' / 'best.safetensors'}"
     assert main(["run", "--quiet", *QUICK, f"data.root={root}", f"output={tmp_path / 'run'}", checkpoint]) == 0
-    rows = json.loads((tmp_path / "run" / "scores" / "scores.json").read_text())
+    rows = json.loads((tmp_path / "run" / "scores" / "scores.json").read_text())["scores"]
     assert {row["name"]: row["counts"] for row in rows}["box AP"]["images"] == 12
 
 

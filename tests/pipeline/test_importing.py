@@ -140,7 +140,7 @@ def test_every_format_gives_the_masks_of_the_run_that_made_the_maps(
     assert not (tmp_path / "run" / "train").exists()
     assert "train: skipped, cam.source is given" in caplog.text
     assert f"format {format} (" in caplog.text
-    rows = json.loads((tmp_path / "run" / "scores" / "scores.json").read_text())
+    rows = json.loads((tmp_path / "run" / "scores" / "scores.json").read_text())["scores"]
     assert {row["name"] for row in rows} >= {"CAM mIoU", "refined mIoU", "CorLoc"}
     assert "image mAP" not in {row["name"] for row in rows}  # these maps say nothing of whole images
     assert (tmp_path / "run" / "export" / "coco" / "annotations" / "instances.json").exists()

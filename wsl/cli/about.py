@@ -3,30 +3,28 @@
 from __future__ import annotations
 
 import platform
-from importlib.metadata import PackageNotFoundError, version
 
-from wsl.version import __version__
+from wsl.version import __version__, find_versions
 
 REQUIRED = ("torch", "torchvision", "numpy", "scipy", "scikit-image", "opencv-python-headless", "pillow", "pycocotools")
 OPTIONAL = {
     "pydensecrf2": "refine.method=dense_crf: pip install 'wsl[crf]'",
     "timm": "model.name=timm/...: pip install 'wsl[timm]'",
+    "numba": "compiled sweeps: pip install 'wsl[fast]'",
+    "faster-coco-eval": "faster COCO AP: pip install 'wsl[fast]'",
 }
 
 
 def describe_machine() -> str:
     """Lines of text."""
     lines = [f"wsl {__version__}, Python {platform.python_version()}, {platform.platform()}"]
-    lines += [f"{name} {_version(name) or 'MISSING'}" for name in REQUIRED]
-    lines += [f"{name} {_version(name) or f'not installed ({use})'}" for name, use in OPTIONAL.items()]
+    found = find_versions((*REQUIRED, *OPTIONAL))
+    lines += [f"{name} {found[name] if found[name] != 'missing' else 'MISSING'}" for name in REQUIRED]
+    lines += [
+        f"{name} {found[name] if found[name] != 'missing' else f'not installed ({use})'}"
+        for name, use in OPTIONAL.items()
+    ]
     return "\n".join([*lines, *_devices()])
-
-
-def _version(package: str) -> str | None:
-    try:
-        return version(package)
-    except PackageNotFoundError:
-        return None
 
 
 def _devices() -> list[str]:

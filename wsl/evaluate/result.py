@@ -6,7 +6,8 @@ import csv
 import io
 import json
 import math
-from collections.abc import Sequence
+import platform
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
 from typing import Any
@@ -14,10 +15,13 @@ from typing import Any
 from wsl.errors import DataError
 from wsl.files import read_json, write_bytes
 from wsl.types import ClassSet
+from wsl.version import __version__, find_versions
 
 PROVENANCES = ("fixed", "val", "label_free", "oracle")
+FORMAT = 2  # 1 was the bare list of scores
 JSON_NAME = "scores.json"
 CSV_NAME = "scores.csv"
+PACKAGES = ("numpy", "scipy", "opencv-python-headless", "pillow", "pycocotools", "faster-coco-eval", "numba")
 
 
 @dataclass(frozen=True)
@@ -27,7 +31,8 @@ class Score:
     `value` is a fraction in [0, 1], None where undefined. `protocol` names the way of counting, `conventions` its
     free choices ("absent classes": "skip", ...). `per_class` maps a class name to its measures, `counts` says how
     much was scored. `threshold` is None or {"value": float | None, "provenance": one of PROVENANCES}; oracle means
-    chosen on the scored images themselves. `curve` holds columns of equal length.
+    chosen on the scored images themselves. `curve` holds columns of equal length. `interval` is None or
+    {"low", "high", "level", "method", "replicates"}: how far the value could be off for other images of the same kind.
     """
 
     name: str
@@ -38,6 +43,7 @@ class Score:
     counts: dict[str, int] = field(default_factory=dict)
     threshold: dict[str, Any] | None = None
     curve: dict[str, list[float | None]] | None = None
+    interval: dict[str, Any] | None = None
 
     def __post_init__(self) -> None:
         if self.value is not None and not math.isfinite(self.value):
@@ -65,25 +71,50 @@ def name_class(class_id: int, classes: ClassSet | None) -> str:
     return classes.name_of(class_id) if classes else f"class {class_id}"
 
 
-def write_scores(folder: Path, scores: Sequence[Score]) -> None:
-    """Writes scores.json (everything) and scores.csv (a row per score and per class) into `folder`."""
+def write_scores(folder: Path, scores: Sequence[Score], about: Mapping[str, Any] | None = None) -> None:
+    """Writes scores.json (everything) and scores.csv (a row per score and per class) into `folder`.
+
+    `about`: what all scores have in common, such as the split, the counts and the versions of `describe_versions`.
+    """
     # not `write_json`: that sorts the keys, and classes are to stay in their order
-    content = json.dumps([asdict(score) for score in scores], indent=1, allow_nan=False)
-    write_bytes(folder / JSON_NAME, f"{content}\n".encode())
+    content = {"format": FORMAT, "about": dict(about or {}), "scores": [asdict(score) for score in scores]}
+    write_bytes(folder / JSON_NAME, f"{json.dumps(content, indent=1, allow_nan=False)}\n".encode())
     write_bytes(folder / CSV_NAME, _csv_text(scores).encode())
 
 
 def read_scores(folder: Path) -> list[Score]:
     """Reads what `write_scores` wrote; DataError naming the file when it holds something else."""
     path = folder / JSON_NAME
-    content = read_json(path)
+    rows = _read_content(path)["scores"]
     known = {item.name for item in fields(Score)}
-    if not isinstance(content, list) or not all(isinstance(row, dict) and set(row) <= known for row in content):
+    if not isinstance(rows, list) or not all(isinstance(row, dict) and set(row) <= known for row in rows):
         raise DataError(f"{path}: expected a list of scores with the keys {', '.join(sorted(known))}.")
     try:
-        return [Score(**row) for row in content]
+        return [Score(**row) for row in rows]
     except TypeError as error:
         raise DataError(f"{path}: a score is incomplete ({error}).") from None
+
+
+def read_about(folder: Path) -> dict[str, Any]:
+    """The `about` of `write_scores`; {} for a file of format 1."""
+    about = _read_content(folder / JSON_NAME)["about"]
+    if not isinstance(about, dict):
+        raise DataError(f"{folder / JSON_NAME}: expected an object as 'about', but got {type(about).__name__}.")
+    return about
+
+
+def _read_content(path: Path) -> dict[str, Any]:
+    content = read_json(path)
+    if isinstance(content, list):
+        return {"about": {}, "scores": content}
+    if not isinstance(content, dict) or content.get("format") != FORMAT or not {"about", "scores"} <= content.keys():
+        raise DataError(f"{path}: expected scores of format {FORMAT}, an object with 'about' and 'scores'.")
+    return content
+
+
+def describe_versions() -> dict[str, str]:
+    """Versions of everything that has a part in a score; "missing" for packages that are not installed."""
+    return {"wsl": __version__, "python": platform.python_version()} | find_versions(PACKAGES)
 
 
 def _show_conventions(score: Score) -> str:

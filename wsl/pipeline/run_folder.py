@@ -8,14 +8,13 @@ import platform
 import shutil
 from collections.abc import Iterable
 from dataclasses import dataclass
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
 from wsl.errors import ConfigError, DataError
 from wsl.files import read_json, remove_leftovers, write_json
 from wsl.types import Sample
-from wsl.version import __version__
+from wsl.version import __version__, find_versions
 
 FORMAT = 1
 DRAWN, DRAWN_MARK = "drawn", "drawing.json"  # where `wsl demo` keeps its images, and the sign that they are its own
@@ -73,7 +72,8 @@ class RunFolder:
     def describe(self, config: dict[str, Any], **about: Any) -> None:
         """Writes settings and versions into the manifest. The output path is left out: runs may be moved."""
         settings = {key: value for key, value in config.items() if key != "output"}
-        self.manifest.update(config=settings, wsl=__version__, versions=_versions(), **about)
+        versions = {"python": platform.python_version()} | find_versions(PACKAGES)
+        self.manifest.update(config=settings, wsl=__version__, versions=versions, **about)
         self._write()
 
     def begin(self, name: str, fingerprint: str, settings: dict[str, Any]) -> None:
@@ -135,16 +135,6 @@ def _describe_truth(sample: Sample) -> str:
 def hash_value(value: Any) -> str:
     """The first 16 hex digits of the SHA-256 of a JSON value."""
     return hashlib.sha256(json.dumps(value, sort_keys=True).encode()).hexdigest()[:16]
-
-
-def _versions() -> dict[str, str]:
-    found = {"python": platform.python_version()}
-    for package in PACKAGES:
-        try:
-            found[package] = version(package)
-        except PackageNotFoundError:
-            found[package] = "missing"
-    return found
 
 
 def _lock(path: Path) -> Any:

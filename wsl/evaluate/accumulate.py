@@ -1,0 +1,69 @@
+"""Scores that are sums over images: many images at once in several processes, memory that does not grow with them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Generic, Protocol, TypeVar
+
+from wsl.progress import Progress
+from wsl.workers import map_in_processes
+
+CHUNK = 32  # images per message between processes: the sums of a sweep over 80 classes are several megabytes
+FEW = 4  # chunks per process below which starting processes would take longer than the work
+
+
+class Mergeable(Protocol):
+    """Sums over images that can be joined exactly."""
+
+    def merge(self, other: Mergeable, /) -> None: ...
+
+
+Sums = TypeVar("Sums", bound=Mergeable)
+Item = TypeVar("Item")
+
+
+@dataclass(frozen=True)
+class _Chunk(Generic[Sums, Item]):
+    """Adds some items to fresh sums; can be sent to another process when its parts can."""
+
+    build: Callable[[], Sums]
+    update: Callable[[Sums, Item], None]
+
+    def __call__(self, items: Sequence[Item]) -> Sums:
+        sums = self.build()
+        for item in items:
+            self.update(sums, item)
+        return sums
+
+
+def accumulate(
+    items: Sequence[Item],
+    build: Callable[[], Sums],
+    update: Callable[[Sums, Item], None],
+    *,
+    workers: int,
+    progress: Progress,
+    title: str,
+) -> Sums:
+    """The sums of all `items`: `build()` makes empty ones, `update(sums, item)` adds one item.
+
+    With `workers` of 2 or more and many items, chunks are summed in processes and joined in the order of the items, so
+    the result does not depend on `workers`; `build`, `update`, the items and the sums must then be picklable. The first
+    exception of `update` is raised.
+    """
+    chunks = [items[start : start + CHUNK] for start in range(0, len(items), CHUNK)]
+    total = build()
+    progress.start(title, len(items))
+    try:
+        if workers <= 1 or len(chunks) < FEW * workers:
+            for item in items:
+                update(total, item)
+                progress.step()
+            return total
+        for chunk, sums in zip(chunks, map_in_processes(_Chunk(build, update), chunks, workers, few=FEW), strict=True):
+            total.merge(sums)
+            progress.step(len(chunk))
+        return total
+    finally:
+        progress.stop()
