@@ -43,5 +43,5 @@ def test_all_items_are_added_in_order(workers: int, count: int) -> None:
 @pytest.mark.parametrize("workers", [0, 2])
 def test_the_first_error_is_raised(workers: int) -> None:
     items = [*range(9 * CHUNK), -1, -2]
-    with pytest.raises(DataError, match="-1.png"):
+    with pytest.raises(DataError, match=r"-1\.png"):
         accumulate(items, Names, add, workers=workers, progress=Silent(), title="names")
