@@ -1,0 +1,1 @@
+"""How sure is a score? Intervals over images, paired tests of two runs, spread over seeds, from per-image tables."""

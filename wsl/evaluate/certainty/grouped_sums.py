@@ -1,0 +1,69 @@
+"""Weighted sums of rows by class, and the means that are taken of them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from wsl.evaluate.certainty.tables import Integers, Values
+
+_LARGEST_FLOAT32 = 2**24  # whole numbers up to here are exact in float32
+
+
+@dataclass(frozen=True, eq=False)
+class RowGroups:
+    """Which rows belong to which of G groups: `order` int (R,) lists the rows group by group, group g those from
+    `bounds[g]` to `bounds[g + 1]`; `images` int (R,) is the image of each row (not of each place in `order`)."""
+
+    images: Integers
+    order: NDArray[np.intp]
+    bounds: NDArray[np.intp]
+
+    @classmethod
+    def by_class(cls, row_image: Integers, row_class: Integers, class_ids: tuple[int, ...]) -> RowGroups:
+        """One group for each of `class_ids` (ascending), which hold all of `row_class`."""
+        group = np.searchsorted(np.asarray(class_ids, np.int64), row_class)
+        order = np.argsort(group, kind="stable")
+        return cls(row_image, order, np.searchsorted(group[order], np.arange(len(class_ids) + 1)))
+
+    def rows_of(self, group: int) -> NDArray[np.intp]:
+        """The rows of a group."""
+        return self.order[self.bounds[group] : self.bounds[group + 1]]
+
+    def sum(self, weights: Values, rows: NDArray[Any]) -> Values:
+        """Sums (B, G, M) of `rows` (R, M), each times the weight (B, n) of its image.
+
+        One matrix product per group in float64: exact for counts, whatever the order.
+        """
+        result = np.zeros((len(weights), len(self.bounds) - 1, rows.shape[1]))
+        for group in range(result.shape[1]):
+            part = self.rows_of(group)
+            if len(part):
+                result[:, group] = weights[:, self.images[part]] @ rows[part].astype(np.float64)
+        return result
+
+
+def count_hits(row_weights: Values, hits: NDArray[np.bool_]) -> Values:
+    """Sums (B, T) of `hits` bool (R, T) under the weights (B, R) of the rows.
+
+    Whole weights with small sums are multiplied in float32, which is exact for them and twice as quick.
+    """
+    whole = row_weights.sum(axis=1).max(initial=0) < _LARGEST_FLOAT32 and (row_weights == np.rint(row_weights)).all()
+    kind = np.float32 if whole else np.float64
+    return np.asarray(row_weights.astype(kind) @ hits.astype(kind), np.float64)
+
+
+def divide(numerator: Values, denominator: Values) -> Values:
+    """numerator / denominator, NaN where the denominator is 0."""
+    result = np.full(np.broadcast_shapes(numerator.shape, denominator.shape), np.nan)
+    np.divide(numerator, denominator, out=result, where=denominator > 0)
+    return result
+
+
+def mean_defined(values: Values) -> Values:
+    """Mean over the last axis of what is not NaN; NaN where nothing is."""
+    defined = ~np.isnan(values)
+    return divide(np.where(defined, values, 0.0).sum(axis=-1), defined.sum(axis=-1).astype(np.float64))
