@@ -2,27 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
-from wsl.evaluate.detection.matching import DROPPED, HIT, ImageMatches
+from wsl.evaluate.detection.matching import DROPPED, HIT, Matches
 
 
 @dataclass(frozen=True)
 class Ranking:
     """Detections of one class that count, by falling score; equal scores by image, then as they were given.
 
-    `hits` bool (N,), `scores` float64 (N,), `images` intp (N,): rows of the images. `true_images` intp (M,) and
-    `true_counts` int64 (M,): the images with true boxes that count, and how many.
+    `hits` bool (N,), `scores` float64 (N,), `images` int64 (N,): number of the image of each. `true_images` and
+    `true_counts` int64 (M,): the images with true boxes that count, ascending, and how many.
     """
 
     hits: NDArray[np.bool_]
     scores: NDArray[np.float64]
-    images: NDArray[np.intp]
-    true_images: NDArray[np.intp]
+    images: NDArray[np.int64]
+    true_images: NDArray[np.int64]
     true_counts: NDArray[np.int64]
 
     @property
@@ -31,24 +30,19 @@ class Ranking:
         return int(self.true_counts.sum())
 
 
-def rank_detections(matches: Sequence[ImageMatches], row: int) -> dict[int, Ranking]:
+def rank_detections(matches: Matches, row: int) -> dict[int, Ranking]:
     """class id -> ranking, ascending, at the IoU threshold of `row`, for all classes with detections or objects."""
-    if not matches:
-        return {}
-    class_ids, images = _join([each.class_ids for each in matches])
-    true_ids, true_images = _join([each.true_ids for each in matches])
-    scores = np.concatenate([each.scores for each in matches])
-    outcomes = np.concatenate([each.outcomes[row] for each in matches])
-    true_counts = np.concatenate([each.positives for each in matches])
-    order = np.lexsort((-scores, class_ids))
-    order = order[outcomes[order] != DROPPED]
-    by_class = np.argsort(true_ids, kind="stable")
+    order = np.lexsort((-matches.scores, matches.class_ids))
+    order = order[matches.outcomes[row, order] != DROPPED]
+    by_class = np.argsort(matches.true_ids, kind="stable")
+    class_ids, true_ids = matches.class_ids[order], matches.true_ids[by_class]
     result = {}
-    for class_id in np.union1d(class_ids[order], true_ids):
-        mine = order[_span(class_ids[order], class_id)]
-        wanted = by_class[_span(true_ids[by_class], class_id)]
+    for class_id in np.union1d(class_ids, true_ids):
+        mine, wanted = order[_span(class_ids, class_id)], by_class[_span(true_ids, class_id)]
+        hits = matches.outcomes[row, mine] == HIT
+        true_images, true_counts = np.unique(matches.true_images[wanted], return_counts=True)
         result[int(class_id)] = Ranking(
-            outcomes[mine] == HIT, scores[mine], images[mine], true_images[wanted], true_counts[wanted]
+            hits, matches.scores[mine], matches.images[mine], true_images, true_counts.astype(np.int64)
         )
     return result
 
@@ -66,11 +60,6 @@ def repeat_images(ranking: Ranking, times: NDArray[np.int64]) -> NDArray[np.bool
     begins = np.cumsum(lengths) - lengths
     index = np.arange(lengths.sum()) + np.repeat(np.repeat(starts, copies) - begins, lengths)
     return ranking.hits[index]
-
-
-def _join(parts: Sequence[NDArray[np.int64]]) -> tuple[NDArray[np.int64], NDArray[np.intp]]:
-    """All values, and for each the number of the part that it comes from."""
-    return np.concatenate(parts), np.repeat(np.arange(len(parts)), [len(part) for part in parts])
 
 
 def _span(ascending: NDArray[np.int64], value: np.int64) -> slice:

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from wsl.errors import ConfigError, DataError
-from wsl.evaluate.detection.matching import ImageMatches, match_boxes
+from wsl.evaluate.detection.matching import ImageBoxes, Matches, match_images, to_image_boxes
 from wsl.evaluate.detection.precision_recall import (
     PrecisionRecall,
     compute_area,
@@ -36,7 +36,7 @@ class VocAp:
     """Average precision per class, and its mean, as the VOC devkit counts it.
 
     Detections of a class are ranked by falling score; equal scores by image_id, within an image in the order given.
-    Each is held against the true box of its class with the greatest IoU (see `match_boxes`): a hit when that IoU
+    Each is held against the true box of its class with the greatest IoU (see `match_images`): a hit when that IoU
     exceeds the threshold and the object is not taken; neither right nor wrong on a difficult object, and difficult
     objects need not be found.
 
@@ -69,8 +69,7 @@ class VocAp:
             raise ConfigError(f"iou_thresholds: expected values in (0, 1], but got {self.iou_thresholds}.")
         self.box_rule, self.comparison = box_rule, comparison
         self.recall_points, self.class_mean = recall_points, class_mean
-        self._images: dict[str, ImageMatches] = {}
-        self._difficult = 0
+        self._images: dict[str, ImageBoxes] = {}
 
     def update(self, predicted: Sequence[Box], truth: Sequence[Box], name: str) -> None:
         """Adds one image: its predicted and its true boxes of all classes; `name` is its image_id.
@@ -79,10 +78,7 @@ class VocAp:
         """
         if name in self._images:
             raise DataError(f"{name}: this image was added before; each image_id may appear once.")
-        limits = np.array(self.iou_thresholds)
-        inclusive, strict = self.box_rule == "plus_one", self.comparison == "greater"
-        self._images[name] = match_boxes(predicted, truth, limits, inclusive, strict, name)
-        self._difficult += sum(box.difficult for box in truth)
+        self._images[name] = to_image_boxes(predicted, truth, name)
 
     def merge(self, other: VocAp) -> None:
         """Adds the images of `other`, made with the same settings; DataError when both have the same image."""
@@ -92,7 +88,6 @@ class VocAp:
         if both:
             raise DataError(f"{both[0]}: this image is in both halves ({len(both)} in all); each may appear once.")
         self._images |= other._images
-        self._difficult += other._difficult
 
     @property
     def image_ids(self) -> tuple[str, ...]:
@@ -106,14 +101,22 @@ class VocAp:
         had from `precision_recall`. None without an object that counts.
         """
         result = []
+        matches = self._match()
         for row in range(len(self.iou_thresholds)):
-            rankings = self._rank(row)
+            rankings = rank_detections(matches, row)
             result += [self._score(kind, row, rankings, classes) for kind in KINDS]
         return result
 
+    def rankings(self, iou_threshold: float | None = None) -> dict[int, Ranking]:
+        """class id -> its judged detections, best first, at one of the thresholds (default the first).
+
+        Images are numbered as in `image_ids`.
+        """
+        return self._rank(self._find_row(iou_threshold))
+
     def precision_recall(self, class_id: int, iou_threshold: float | None = None) -> PrecisionRecall:
         """Precision, recall and score after each detection of a class, at one of the thresholds (default the first)."""
-        ranking = self._rank(self._find_row(iou_threshold)).get(class_id)
+        ranking = self.rankings(iou_threshold).get(class_id)
         if ranking is None:
             raise DataError(f"class id {class_id}: there is neither a detection nor an object of this class.")
         return compute_precision_recall(ranking.hits, ranking.positives, ranking.scores)
@@ -135,7 +138,7 @@ class VocAp:
         check_policy(kind, KINDS, "kind")
         times = self._check_weights(weights)
         total, count = np.zeros(len(times)), np.zeros(len(times), np.int64)
-        for ranking in self._rank(self._find_row(iou_threshold)).values():
+        for ranking in self.rankings(iou_threshold).values():
             positives = times[:, ranking.true_images] @ ranking.true_counts
             for draw, row in enumerate(times):
                 value = self._compute(kind, repeat_images(ranking, row), int(positives[draw]))
@@ -155,7 +158,13 @@ class VocAp:
         return float(sample_envelope(hits, positives, _POINTS[self.recall_points]).mean())
 
     def _rank(self, row: int) -> dict[int, Ranking]:
-        return rank_detections([self._images[image_id] for image_id in self.image_ids], row)
+        return rank_detections(self._match(), row)
+
+    def _match(self) -> Matches:
+        images = [self._images[image_id] for image_id in self.image_ids]
+        return match_images(
+            images, self.iou_thresholds, inclusive=self.box_rule == "plus_one", strict=self.comparison == "greater"
+        )
 
     def _find_row(self, iou_threshold: float | None) -> int:
         if iou_threshold is None:
@@ -197,11 +206,12 @@ class VocAp:
         }
 
     def _counts(self, rankings: dict[int, Ranking]) -> dict[str, int]:
+        objects = sum(ranking.positives for ranking in rankings.values())
         return {
             "images": len(self._images),
-            "objects": sum(ranking.positives for ranking in rankings.values()),
-            "difficult objects": self._difficult,
-            "results": sum(len(matches.scores) for matches in self._images.values()),
+            "objects": objects,
+            "difficult objects": sum(len(boxes.truth) for boxes in self._images.values()) - objects,
+            "results": sum(len(boxes.predicted) for boxes in self._images.values()),
         }
 
     def _settings(self) -> tuple[object, ...]:
