@@ -22,7 +22,7 @@ from wsl.evaluate.segmentation.confusion import (
 from wsl.types import ClassSet
 
 PROTOCOL = "segmentation: one confusion matrix over all images"
-_SHOWN_BACKGROUND = {"include": "in the mean", "exclude": "left out of the mean"}
+SHOWN_BACKGROUND = {"include": "in the mean", "exclude": "left out of the mean"}
 
 
 def average_classes(values: Values, background: str = "include") -> float | None:
@@ -39,7 +39,7 @@ def describe_policies(absent: str, predicted_ignore: str, background: str = "inc
     check_policy(background, BACKGROUND_POLICIES, "background")
     return {
         "absent classes": absent,
-        "background": _SHOWN_BACKGROUND[background],
+        "background": SHOWN_BACKGROUND[background],
         "ground truth 255": "dropped",
         "predicted 255": predicted_ignore,
     }
@@ -95,7 +95,7 @@ def segmentation_scores(
 
     return [
         mean,
-        beside("mIoU foreground", foreground, background=_SHOWN_BACKGROUND["exclude"]),
+        beside("mIoU foreground", foreground, background=SHOWN_BACKGROUND["exclude"]),
         beside("pixel accuracy", accuracy),
         beside("coverage", coverage),
     ]

@@ -1,0 +1,149 @@
+"""Counts of label maps image by image, so that images can be weighted, resampled and compared without the maps."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+from scipy.sparse import csr_matrix
+
+from wsl.errors import ConfigError, DataError
+from wsl.evaluate.segmentation.confusion import (
+    PREDICTED_IGNORE,
+    Counts,
+    Values,
+    check_policy,
+    count_marginals,
+    count_pairs,
+    reduce_pairs,
+)
+from wsl.types import LabelMap
+
+
+@dataclass(frozen=True)
+class ImageCounts:
+    """Pixels per image and class. One row for each class that occurs in an image, as truth or as prediction.
+
+    `sizes` int64 (I, 2) are (height, width) of `image_ids`. Per row, int64 (R,): `row_image` is a place in
+    `image_ids`, `row_class` a class id in 0..N; `true` pixels of the class, `predicted` ones, and `hit`, in both.
+    Pixels with ground truth 255 are in none. Sorted by image id, then class.
+    """
+
+    num_classes: int
+    predicted_ignore: str
+    image_ids: tuple[str, ...]
+    sizes: Counts
+    row_image: Counts
+    row_class: Counts
+    true: Counts
+    predicted: Counts
+    hit: Counts
+
+    def merge(self, other: ImageCounts) -> ImageCounts:
+        """The images of both; ConfigError for other settings, DataError for an image that is in both."""
+        mine, theirs = (self.num_classes, self.predicted_ignore), (other.num_classes, other.predicted_ignore)
+        if mine != theirs:
+            raise ConfigError(f"Only equal counts can be joined: (classes, predicted_ignore) {mine} and {theirs}.")
+        doubles = sorted(set(self.image_ids) & set(other.image_ids))
+        if doubles:
+            raise DataError(f"image '{doubles[0]}': expected a different id for each image, but this one came twice.")
+        return _gather([*_split(self), *_split(other)], *mine)
+
+    def add_up(self, weights: ArrayLike | None = None) -> tuple[Values, Values, Values]:
+        """(true, predicted, hit) of the data set, float64 (..., N+1), each image taken `weights` times.
+
+        `weights` (..., I), for example (B, I) for B bootstrap samples; None = each image once. One sparse matrix
+        product: `compute_iou_of_counts` makes IoUs of the result. DataError when the last axis is not I long.
+        """
+        given = np.ones(len(self.image_ids)) if weights is None else np.asarray(weights, np.float64)
+        if given.ndim == 0 or given.shape[-1] != len(self.image_ids):
+            raise DataError(f"weights: expected (..., {len(self.image_ids)}), one per image, but got {given.shape}.")
+        true, predicted, hit = (self._weigh(values, given) for values in (self.true, self.predicted, self.hit))
+        return true, predicted, hit
+
+    def dense(self, values: Counts) -> Counts:
+        """One of the row arrays as int64 (I, N+1), 0 where there is no row."""
+        table = np.zeros((len(self.image_ids), self.num_classes + 1), np.int64)
+        table[self.row_image, self.row_class] = values
+        return table
+
+    def _weigh(self, values: Counts, weights: Values) -> Values:
+        shape = (len(self.image_ids), self.num_classes + 1)
+        rows = csr_matrix((values.astype(np.float64), (self.row_image, self.row_class)), shape)
+        flat = weights.reshape(-1, shape[0])
+        return np.asarray((rows.T @ flat.T).T).reshape(*weights.shape[:-1], shape[1])
+
+
+@dataclass(frozen=True)
+class _OneImage:
+    image_id: str
+    size: tuple[int, int]
+    class_ids: NDArray[np.intp]
+    marginals: Counts  # (3, R): true, predicted, hit
+
+
+class ImageCounter:
+    """Collects the counts of each image; `counts()` gives the record. Policies as in `reduce_pairs`."""
+
+    def __init__(self, num_classes: int, predicted_ignore: str = "background") -> None:
+        check_policy(predicted_ignore, PREDICTED_IGNORE, "predicted_ignore")
+        self.num_classes, self.predicted_ignore = num_classes, predicted_ignore
+        self._images: dict[str, _OneImage] = {}
+
+    def update(self, ground_truth: LabelMap, prediction: LabelMap, name: str = "") -> None:
+        """Adds the image `name`, both maps uint8 (H, W). DataError when there is an image of that name already."""
+        height, width = ground_truth.shape[:2]
+        self.update_pairs(count_pairs(ground_truth, prediction, name), (height, width), name)
+
+    def update_pairs(self, pairs: Counts, size: tuple[int, int], name: str = "") -> None:
+        """Adds the image `name` of `size` (H, W) from its table of `count_pairs`."""
+        matrix, _ = reduce_pairs(pairs, self.num_classes, self.predicted_ignore, name)
+        self._check_new(name)
+        marginals = np.stack(count_marginals(matrix))
+        class_ids = np.flatnonzero(marginals.any(axis=0))
+        self._images[name] = _OneImage(name, size, class_ids, marginals[:, class_ids])
+
+    def merge(self, other: ImageCounter) -> None:
+        """Adds the images of `other`, which must have the same classes and policy."""
+        mine, theirs = (self.num_classes, self.predicted_ignore), (other.num_classes, other.predicted_ignore)
+        if mine != theirs:
+            raise ConfigError(f"Only equal counters can be joined: (classes, predicted_ignore) {mine} and {theirs}.")
+        for name in other._images:
+            self._check_new(name)
+        self._images |= other._images
+
+    def counts(self) -> ImageCounts:
+        """All images, sorted by id."""
+        return _gather(self._images.values(), self.num_classes, self.predicted_ignore)
+
+    def _check_new(self, name: str) -> None:
+        if name in self._images:
+            raise DataError(f"image '{name}': expected a different id for each image, but this one came twice.")
+
+
+def _split(counts: ImageCounts) -> list[_OneImage]:
+    table = np.stack([counts.true, counts.predicted, counts.hit])
+    edges = np.searchsorted(counts.row_image, np.arange(len(counts.image_ids) + 1))
+    return [
+        _OneImage(name, (int(size[0]), int(size[1])), counts.row_class[first:end], table[:, first:end])
+        for name, size, first, end in zip(counts.image_ids, counts.sizes, edges, edges[1:], strict=False)
+    ]
+
+
+def _gather(images: Iterable[_OneImage], num_classes: int, predicted_ignore: str) -> ImageCounts:
+    ordered = sorted(images, key=lambda one: one.image_id)
+    lengths = [len(one.class_ids) for one in ordered]
+    marginals = np.concatenate([np.zeros((3, 0), np.int64), *[one.marginals for one in ordered]], axis=1)
+    return ImageCounts(
+        num_classes=num_classes,
+        predicted_ignore=predicted_ignore,
+        image_ids=tuple(one.image_id for one in ordered),
+        sizes=np.array([one.size for one in ordered], np.int64).reshape(-1, 2),
+        row_image=np.repeat(np.arange(len(ordered)), lengths).astype(np.int64),
+        row_class=np.concatenate([np.zeros(0, np.int64), *[one.class_ids for one in ordered]]).astype(np.int64),
+        true=marginals[0],
+        predicted=marginals[1],
+        hit=marginals[2],
+    )
