@@ -1,8 +1,9 @@
 from __future__ import annotations
 
+import numpy as np
 import pytest
 
-from wsl.errors import ConfigError
+from wsl.errors import ConfigError, DataError
 from wsl.evaluate.localization.given_boxes import BoxAccuracy, CorLoc
 from wsl.types import Box, ClassSet
 
@@ -73,3 +74,48 @@ def test_nothing_to_find_is_undefined() -> None:
     accuracy.update(PREDICTED, [])
     assert corloc.score().value is None
     assert {score.value for score in accuracy.scores()} == {None}
+
+
+@pytest.mark.parametrize("make", [CorLoc, BoxAccuracy])
+def test_rows_tell_every_image_and_class(make: type) -> None:
+    left, right = make(keep_rows=True), make(keep_rows=True)
+    left.update(PREDICTED, TRUTH, "c")
+    right.update([], TRUTH[:1], "a")
+    right.update(PREDICTED, [], "b")
+    left.merge(right)
+    rows = left.rows()
+    assert rows.image_ids == ("a", "b", "c")
+    assert rows.images.tolist() == [0, 2, 2]
+    assert rows.class_ids.tolist() == [1, 1, 2]
+    assert rows.top.tolist() == [0.0, 0.0, 0.0]
+    assert rows.best.tolist() == [0.0, 0.5, 0.0]
+
+
+def test_scores_follow_from_the_rows() -> None:
+    generator = np.random.default_rng(0)
+    corloc, accuracy = CorLoc(keep_rows=True), BoxAccuracy(keep_rows=True)
+    for number in range(8):
+        truth = [Box((0, 0, *generator.integers(5, 9, 2)), int(generator.integers(1, 3))) for _ in range(3)]
+        found = [Box((0, 0, *generator.integers(3, 12, 2)), int(generator.integers(1, 4))) for _ in range(4)]
+        for metric in (corloc, accuracy):
+            metric.update(found, truth, f"image {number}")
+    rows = corloc.rows()
+    rates = [np.mean(rows.top[rows.class_ids == class_id] > 0.5) for class_id in (1, 2)]
+    assert corloc.score().value == pytest.approx(np.mean(rates))
+    values = {score.name: score.value for score in accuracy.scores()}
+    assert values["BoxAcc any@0.7"] == pytest.approx(np.mean(accuracy.rows().best >= 0.7))
+    assert values["BoxAcc top@0.7"] == pytest.approx(np.mean(accuracy.rows().top >= 0.7))
+
+
+@pytest.mark.parametrize("make", [CorLoc, BoxAccuracy])
+def test_rows_need_names_and_must_be_wanted(make: type) -> None:
+    metric = make(keep_rows=True)
+    with pytest.raises(DataError, match="each needs a name of its own"):
+        metric.update(PREDICTED, TRUTH)
+    metric.update(PREDICTED, TRUTH, "a")
+    with pytest.raises(DataError, match="image 'a': rows are kept by image"):
+        metric.update(PREDICTED, TRUTH, "a")
+    with pytest.raises(DataError, match="keep_rows=True"):
+        make().rows()
+    with pytest.raises(ConfigError, match="joined"):
+        metric.merge(make())

@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from wsl.errors import ConfigError
 from wsl.evaluate.localization.boxes import compute_box_iou, to_array
+from wsl.evaluate.localization.overlap_rows import OverlapRows, RowKeeper, take_rows
 from wsl.evaluate.result import Score, compute_mean, name_class
 from wsl.evaluate.segmentation.confusion import Counts
 from wsl.types import Box, ClassSet
@@ -42,28 +43,40 @@ class CorLoc:
     """Correct localisation (Deselaers et al., IJCV 2012): mean over classes of the share of images whose top box hits.
 
     The denominator of a class is the number of images with a true box of it (difficult ones included). A hit is
-    IoU > `iou_threshold`. `inclusive` counts both ends of a box (+1), as the VOC devkit does.
+    IoU > `iou_threshold`. `inclusive` adds 1 to each side, for boxes whose x2, y2 are still the last pixel; boxes read
+    from VOC files are half-open and need it not. `keep_rows` keeps the overlaps of each image for `rows`.
     """
 
-    def __init__(self, iou_threshold: float = 0.5, inclusive: bool = False) -> None:
+    def __init__(self, iou_threshold: float = 0.5, inclusive: bool = False, keep_rows: bool = False) -> None:
         self.iou_threshold, self.inclusive = iou_threshold, inclusive
         self._counts: dict[int, list[int]] = {}  # class id -> [hits, images]
+        self._rows = RowKeeper() if keep_rows else None
 
-    def update(self, predicted: Sequence[Box], truth: Sequence[Box]) -> None:
-        """Adds one image: its predicted and its true boxes of all classes."""
-        for class_id, (top, _) in find_class_overlaps(predicted, truth, self.inclusive).items():
+    def update(self, predicted: Sequence[Box], truth: Sequence[Box], name: str = "") -> None:
+        """Adds one image: its predicted and its true boxes of all classes; `name` is needed for rows."""
+        overlaps = find_class_overlaps(predicted, truth, self.inclusive)
+        if self._rows is not None:
+            self._rows.add(name, overlaps)
+        for class_id, (top, _) in overlaps.items():
             counts = self._counts.setdefault(class_id, [0, 0])
             counts[0] += top > self.iou_threshold
             counts[1] += 1
 
     def merge(self, other: CorLoc) -> None:
         """Adds the counts of `other`, made with the same settings."""
-        if (self.iou_threshold, self.inclusive) != (other.iou_threshold, other.inclusive):
+        mine, theirs = ((each.iou_threshold, each.inclusive, each._rows is None) for each in (self, other))
+        if mine != theirs:
             raise ConfigError("Only CorLoc objects with the same settings can be joined.")
+        if self._rows is not None and other._rows is not None:
+            self._rows.merge(other._rows)
         for class_id, (hits, images) in other._counts.items():
             counts = self._counts.setdefault(class_id, [0, 0])
             counts[0] += hits
             counts[1] += images
+
+    def rows(self) -> OverlapRows:
+        """Overlaps per image and class; DataError without `keep_rows`."""
+        return take_rows(self._rows)
 
     def score(self, classes: ClassSet | None = None) -> Score:
         """Mean over the classes that have true boxes; None without any."""
@@ -83,24 +96,40 @@ class CorLoc:
 
 
 class BoxAccuracy:
-    """Share of (image, class) pairs in which the top box, or any box, of the class has IoU >= d with a true one."""
+    """Share of (image, class) pairs in which the top box, or any box, of the class has IoU >= d with a true one.
 
-    def __init__(self, iou_thresholds: Sequence[float] = (0.3, 0.5, 0.7), inclusive: bool = False) -> None:
+    `inclusive` and `keep_rows` as in `CorLoc`.
+    """
+
+    def __init__(
+        self, iou_thresholds: Sequence[float] = (0.3, 0.5, 0.7), inclusive: bool = False, keep_rows: bool = False
+    ) -> None:
         self.iou_thresholds, self.inclusive = tuple(float(value) for value in iou_thresholds), inclusive
         self._hits: dict[int, Counts] = {}  # class id -> (top or any, IoU threshold)
         self._pairs: dict[int, int] = {}
+        self._rows = RowKeeper() if keep_rows else None
 
-    def update(self, predicted: Sequence[Box], truth: Sequence[Box]) -> None:
-        """Adds one image: its predicted and its true boxes of all classes."""
-        for class_id, overlaps in find_class_overlaps(predicted, truth, self.inclusive).items():
-            self._add(class_id, (np.array(overlaps)[:, None] >= np.array(self.iou_thresholds)).astype(np.int64), 1)
+    def update(self, predicted: Sequence[Box], truth: Sequence[Box], name: str = "") -> None:
+        """Adds one image: its predicted and its true boxes of all classes; `name` is needed for rows."""
+        overlaps = find_class_overlaps(predicted, truth, self.inclusive)
+        if self._rows is not None:
+            self._rows.add(name, overlaps)
+        for class_id, pair in overlaps.items():
+            self._add(class_id, (np.array(pair)[:, None] >= np.array(self.iou_thresholds)).astype(np.int64), 1)
 
     def merge(self, other: BoxAccuracy) -> None:
         """Adds the counts of `other`, made with the same settings."""
-        if (self.iou_thresholds, self.inclusive) != (other.iou_thresholds, other.inclusive):
+        mine, theirs = ((each.iou_thresholds, each.inclusive, each._rows is None) for each in (self, other))
+        if mine != theirs:
             raise ConfigError("Only BoxAccuracy objects with the same settings can be joined.")
+        if self._rows is not None and other._rows is not None:
+            self._rows.merge(other._rows)
         for class_id, hits in other._hits.items():
             self._add(class_id, hits, other._pairs[class_id])
+
+    def rows(self) -> OverlapRows:
+        """Overlaps per image and class; DataError without `keep_rows`."""
+        return take_rows(self._rows)
 
     def scores(self, classes: ClassSet | None = None) -> list[Score]:
         """For the top box and for any box: the share at each IoU and the mean of these shares."""
