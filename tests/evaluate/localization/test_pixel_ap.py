@@ -105,7 +105,8 @@ def test_the_224_grid_resizes_map_and_mask_before_the_stretch() -> None:
 
 def test_stored_maps_are_taken_as_they_are() -> None:
     score_map = np.full((224, 224), 0.25)
-    metric = PixelAp("wsolevaluation_files")
+    metric = PixelAp("wsolevaluation_files", 0.001)
+    assert len(PixelAp("wsolevaluation_files").edges) == 103
     metric.update(score_map, np.ones((10, 20), bool), None, 1)
     assert metric.at(0.25)[1].value == 1.0
     assert metric.at(0.251)[1].value == 0.0

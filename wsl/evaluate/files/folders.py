@@ -122,7 +122,7 @@ def evaluate_score_map_folder(
 
 def read_score_map(path: Path) -> tuple[Scores, tuple[int, ...]]:
     """(scores float32 (K, H, W), class ids) of a file as described in `evaluate_score_map_folder`."""
-    arrays = _load_arrays(path)
+    arrays = load_arrays(path)
     scores = arrays.get("scores")
     if scores is None or scores.ndim != 3 or not np.issubdtype(scores.dtype, np.floating):
         shape = f"{scores.dtype} {scores.shape}" if scores is not None else f"arrays {sorted(arrays)}"
@@ -133,7 +133,8 @@ def read_score_map(path: Path) -> tuple[Scores, tuple[int, ...]]:
     return scores.astype(np.float32), _to_ids(class_ids, path)
 
 
-def _load_arrays(path: Path) -> dict[str, NDArray[np.generic]]:
+def load_arrays(path: Path) -> dict[str, NDArray[np.generic]]:
+    """The arrays of a .npz by name, or that of a .npy as `scores`; DataError for broken files and pickles."""
     try:
         with path.open("rb") as stream:
             loaded = np.load(stream, allow_pickle=False)

@@ -37,14 +37,15 @@ class PixelAp:
     "wsolevaluation_files" takes stored maps of 224 x 224 in [0, 1] as they are. `normaliser` replaces the protocol's:
     "min_max", or "none" for maps that are in [0, 1] already. A constant map that is stretched becomes 0 everywhere.
 
-    `interval` is the step between thresholds. `keep_histograms` also keeps those of each (image, class) pair, some
-    kilobytes each, for `histograms`. Objects can be merged; the order of images does not matter.
+    `interval` is the step between thresholds, by default the protocol's: 0.001, for files 0.01. `keep_histograms` also
+    keeps those of each (image, class) pair, some kilobytes each, for `histograms`. Objects can be merged; the order of
+    images does not matter.
     """
 
     def __init__(
         self,
         protocol: str = "original",
-        interval: float = 0.001,
+        interval: float | None = None,
         normaliser: str | None = None,
         keep_histograms: bool = False,
     ) -> None:
@@ -52,8 +53,8 @@ class PixelAp:
         self.protocol, self._rule = protocol, PIXEL_PROTOCOLS[protocol]
         self.normaliser = self._rule.normaliser if normaliser is None else normaliser
         check_policy(self.normaliser, NORMALISERS, "normaliser")
-        self.edges = make_edges(interval)
-        self.interval, self.keep_histograms = interval, keep_histograms
+        self.interval = self._rule.interval if interval is None else float(interval)
+        self.edges, self.keep_histograms = make_edges(self.interval), keep_histograms
         self._counts: dict[int, Counts] = {}  # class id -> (off or on the object, bin)
         self._pairs: dict[int, int] = {}
         self._ignored = self._constant = 0

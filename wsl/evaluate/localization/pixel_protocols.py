@@ -18,11 +18,13 @@ NORMALISERS = ("min_max", "none")
 @dataclass(frozen=True)
 class PixelProtocol:
     """`grid`: side in pixels to which masks are brought (nearest neighbour), None = they stay as they are.
-    `normaliser`: one of NORMALISERS. `resize_maps`: maps are brought to the grid too (bicubic), or must have it."""
+    `normaliser`: one of NORMALISERS. `resize_maps`: maps are brought to the grid too (bicubic), or must have it.
+    `interval`: step between thresholds."""
 
     grid: int | None
     normaliser: str
     resize_maps: bool
+    interval: float = 0.001
 
     def fit_map(self, score_map: NDArray[np.floating], size: tuple[int, ...], name: str) -> NDArray[np.float64]:
         """The map, floating (h, w), on the grid, float64; `size` (H, W) of the image. DataError for another size."""
@@ -53,7 +55,7 @@ class PixelProtocol:
 PIXEL_PROTOCOLS = {
     "original": PixelProtocol(None, "min_max", resize_maps=False),
     "wsolevaluation": PixelProtocol(GRID, "min_max", resize_maps=True),
-    "wsolevaluation_files": PixelProtocol(GRID, "none", resize_maps=False),
+    "wsolevaluation_files": PixelProtocol(GRID, "none", resize_maps=False, interval=0.01),
 }
 
 
