@@ -13,9 +13,11 @@ from wsl.evaluate.segmentation.confusion import (
     compute_confusion,
     compute_coverage,
     compute_iou,
+    compute_iou_of_counts,
     compute_pixel_accuracy,
     compute_precision,
     compute_recall,
+    count_pairs,
 )
 
 
@@ -78,6 +80,47 @@ def test_nothing_counted_is_undefined_not_an_error() -> None:
     assert np.isnan(compute_iou(empty)).all()
     assert compute_pixel_accuracy(empty) is None
     assert compute_coverage(empty, np.zeros(3, np.int64)) is None
+
+
+@settings(max_examples=30, deadline=None)
+@given(seed=st.integers(0, 2**32 - 1), size=st.tuples(st.integers(0, 9), st.integers(0, 9)), turned=st.booleans())
+def test_pairs_are_counted_one_by_one(seed: int, size: tuple[int, int], turned: bool) -> None:
+    truth, predicted = make_maps(seed, 254, size)
+    if turned:  # neither contiguous nor with positive strides
+        truth, predicted = truth[::-1].T, predicted[::-1].T
+    expected = np.zeros((256, 256), np.int64)
+    np.add.at(expected, (truth.ravel(), predicted.ravel()), 1)
+    pairs = count_pairs(truth, predicted)
+    assert pairs.dtype == np.int64
+    np.testing.assert_array_equal(pairs, expected)
+
+
+def test_pairs_of_a_map_beyond_the_exact_range_of_float32() -> None:
+    """2^24 + 3 pixels of one pair: a float32 counter would stop at 2^24."""
+    truth = np.full((1, 2**24 + 3), 7, np.uint8)
+    pairs = count_pairs(truth, truth)
+    assert (pairs[7, 7], pairs.sum()) == (2**24 + 3, 2**24 + 3)
+
+
+def test_iou_of_counts_takes_any_number_of_axes() -> None:
+    matrices = np.random.default_rng(3).integers(0, 9, (2, 3, 4, 4)) * np.array([1, 0, 1, 1])
+    counts = matrices.sum(-1), matrices.sum(-2), np.diagonal(matrices, axis1=-2, axis2=-1)
+    for absent in ("skip", "zero", "ground_truth"):
+        together = compute_iou_of_counts(*counts, absent)
+        for place in np.ndindex(2, 3):
+            np.testing.assert_array_equal(together[place], iou_by_class(matrices[place], absent))
+
+
+def test_agrees_with_torchmetrics() -> None:
+    torch = pytest.importorskip("torch")
+    jaccard = pytest.importorskip("torchmetrics.classification").MulticlassJaccardIndex
+    theirs, ours = jaccard(5, average="none", ignore_index=255), Confusion(4)
+    for seed in range(4):
+        truth, predicted = make_maps(seed, 4, (9, 7))
+        predicted[predicted == 255] = 0  # torchmetrics has no rule for these
+        ours.update(truth, predicted)
+        theirs.update(*(torch.from_numpy(each.astype(np.int64)) for each in (predicted, truth)))
+    np.testing.assert_allclose(compute_iou(ours.matrix), theirs.compute().numpy(), rtol=1e-6)
 
 
 def test_many_small_confusions_make_the_big_one() -> None:

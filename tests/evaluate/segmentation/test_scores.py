@@ -46,3 +46,16 @@ def test_the_scores_beside_it() -> None:
 def test_names_must_fit() -> None:
     with pytest.raises(ConfigError, match="2 classes, but 1 names"):
         segmentation_score(make_confusion(), ClassSet(("cat",)))
+
+
+def test_background_can_be_left_out_of_the_mean() -> None:
+    score = segmentation_score(make_confusion(), CLASSES, background="exclude")
+    assert score.value == pytest.approx(2 / 3)
+    assert score.conventions["background"] == "left out of the mean"
+    assert segmentation_score(make_confusion(), CLASSES).conventions["background"] == "in the mean"
+    mean, foreground, accuracy, _ = segmentation_scores(make_confusion(), CLASSES, background="exclude")
+    assert mean.value == foreground.value
+    assert accuracy.value == pytest.approx(5 / 6)
+    assert accuracy.conventions["background"] == "in the mean"
+    with pytest.raises(ConfigError, match="background: expected one of include, exclude"):
+        segmentation_score(make_confusion(), CLASSES, background="skip")
