@@ -40,12 +40,21 @@ def read_annotation(path: Path) -> Annotation:
     Raises:
         DataError: not XML, a document type or entity in it, or an object without a name or a proper box.
     """
+    return to_annotation(path, parse_xml(path))
+
+
+def parse_xml(path: Path) -> Any:
+    """The root element; DataError when the file is missing, not XML, or has a document type or entities."""
     try:
-        root = defusedxml.ElementTree.fromstring(path.read_bytes(), forbid_dtd=True)
+        return defusedxml.ElementTree.fromstring(path.read_bytes(), forbid_dtd=True)
     except FileNotFoundError:
         raise DataError(f"{path}: no such annotation file.") from None
     except (ParseError, defusedxml.DefusedXmlException, OSError, ValueError, LookupError) as error:
         raise DataError(f"{path}: expected an annotation in XML, but {error}.") from None
+
+
+def to_annotation(path: Path, root: Any) -> Annotation:
+    """`read_annotation` of a file that is parsed already."""
     return Annotation(tuple(_read_object(path, element) for element in root.findall("object")), _read_size(root))
 
 

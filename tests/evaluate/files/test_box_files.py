@@ -33,6 +33,11 @@ def test_reads_the_boxes_in_their_order(tmp_path: Path) -> None:
         ({"boxes": [3]}, "box 0: expected a JSON object, but got int"),
         ({"boxes": [ENTRY | {"xyxy": [1, 2, 3]}]}, "box 0: expected 'xyxy'"),
         ({"boxes": [ENTRY | {"xyxy": [1, 2, 3, float("nan")]}]}, "box 0: expected 'xyxy'"),
+        ({"boxes": [ENTRY | {"xyxy": [3, 2, 1, 4]}]}, "expected x1 <= x2 and y1 <= y2"),
+        ({"size": [9, 9], "boxes": [ENTRY | {"xyxy": [9, 0, 12, 4]}]}, "lies outside of the image of 9x9"),
+        ({"size": [9, 9], "boxes": [ENTRY | {"xyxy": [1, -5, 2, 0]}]}, "lies outside of the image of 9x9"),
+        ({"size": [9], "boxes": []}, r"expected 'size' as \[height, width\]"),
+        ({"boxes": [ENTRY | {"score": float("nan")}]}, "expected a finite number as 'score'"),
         ({"boxes": [ENTRY | {"score": "high"}]}, "expected a finite number as 'score'"),
         ({"boxes": [ENTRY | {"class_id": True}]}, "expected 'class_id' as a whole number"),
         ({"boxes": [ENTRY, ENTRY | {"class_id": 3}]}, r"box 1: expected class_id in 1\.\.2, but got 3"),
@@ -42,3 +47,9 @@ def test_reads_the_boxes_in_their_order(tmp_path: Path) -> None:
 def test_other_content_is_refused(tmp_path: Path, content: Any, message: str) -> None:
     with pytest.raises(DataError, match=message):
         read_box_file(write(tmp_path / "a.json", content), CLASSES)
+
+
+def test_broken_json_names_the_file(tmp_path: Path) -> None:
+    (tmp_path / "a.json").write_text('{"boxes": [')
+    with pytest.raises(DataError, match=r"a\.json: expected JSON, but"):
+        read_box_file(tmp_path / "a.json")

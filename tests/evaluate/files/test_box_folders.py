@@ -11,6 +11,7 @@ from wsl.evaluate.files.box_folders import evaluate_boxes, evaluate_boxes_file
 from wsl.types import Box, ClassSet, Instance, Sample
 
 CLASSES = ClassSet(("cat", "dog"))
+SIDES = ("xmin", "ymin", "xmax", "ymax")
 
 
 def make_dataset(format: str = "voc", ids: tuple[str, ...] = ("a", "b/0012")) -> Dataset:
@@ -24,8 +25,7 @@ def make_dataset(format: str = "voc", ids: tuple[str, ...] = ("a", "b/0012")) ->
 
 
 def values_of(scores: list) -> dict[str, float | None]:
-    # pycocotools divides by (n + eps), so a perfect score is 1 - 2e-16
-    return {score.name: score.value and round(score.value, 12) for score in scores}
+    return {score.name: score.value for score in scores}
 
 
 def write_boxes(folder: Path, image_id: str, *boxes: tuple[list[float], int]) -> None:
@@ -40,13 +40,39 @@ def test_a_folder_of_boxes(tmp_path: Path) -> None:
     write_boxes(tmp_path, "b/0012", ([10, 10, 50, 30], 2))
     scores = evaluate_boxes_file(tmp_path, make_dataset())
     values = values_of(scores)
-    assert len(scores) == 12 + 1 + 8
+    assert len(scores) == 12 + 2 + 1 + 8
+    assert values["VOC AP@0.5"] == values["VOC07 AP@0.5"] == 0.5
     assert values["box AP50"] == 1.0
     assert values["box AP75"] == 0.5
     assert values["CorLoc"] == 0.5
     assert values["BoxAcc top@0.5"] == 1.0
     assert values["BoxAcc any@0.7"] == 0.5
     assert scores[0].counts["images"] == 2
+
+
+def test_xml_and_json_in_one_folder(tmp_path: Path) -> None:
+    write_boxes(tmp_path, "a", ([0, 0, 40, 40], 1))
+    (tmp_path / "b").mkdir()
+    corners = "".join(f"<{side}>{value}</{side}>" for side, value in zip(SIDES, (11, 11, 50, 50), strict=True))
+    (tmp_path / "b" / "0012.xml").write_text(f"<a><object><name>dog</name><bndbox>{corners}</bndbox></object></a>")
+    values = values_of(evaluate_boxes_file(tmp_path, make_dataset()))
+    assert values["box AP"] == values["VOC AP@0.5"] == values["CorLoc"] == 1.0
+    write_boxes(tmp_path, "b/0012", ([10, 10, 50, 30], 2))
+    with pytest.raises(DataError, match=r"are both of image 'b/0012'"):
+        evaluate_boxes_file(tmp_path, make_dataset())
+
+
+def test_a_crowd_is_difficult_for_voc() -> None:
+    box = Box((0, 0, 40, 40), 1)
+    sample = Sample("a", Path("a.jpg"), (1,), (Instance(1, box, crowd=True), Instance(1, Box((50, 50, 60, 60), 1))))
+    scores = {score.name: score for score in evaluate_boxes({"a": [box]}, [sample], CLASSES)}
+    assert scores["VOC AP@0.5"].per_class["cat"] == {"ap": 0.0, "precision": None, "recall": 0.0}
+    assert scores["VOC AP@0.5"].conventions["crowd"] == "as difficult"
+
+
+def test_an_empty_folder(tmp_path: Path) -> None:
+    with pytest.raises(DataError, match=r"no prediction for 2 of 2 images .*it holds no such file at all"):
+        evaluate_boxes_file(tmp_path, make_dataset(), "background")
 
 
 def test_images_without_prediction(tmp_path: Path) -> None:
@@ -80,7 +106,10 @@ def test_a_results_list_with_names_or_numbers(tmp_path: Path) -> None:
         ({"image_id": "z"}, "'z' is not an image with ground-truth boxes"),
         ({"image_id": None}, "None is not an image"),
         ({"bbox": [1]}, "'bbox' as four numbers"),
+        ({"bbox": [0, 0, -1, 2]}, "none of the sides negative"),
+        ({"bbox": [0, 0, float("nan"), 2]}, "'bbox' as four numbers"),
         ({"score": "x"}, "number as 'score'"),
+        ({"score": float("nan")}, "finite number as 'score'"),
     ],
 )
 def test_results_that_do_not_fit_are_refused(tmp_path: Path, change: dict, message: str) -> None:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeGuard
 
 from wsl.errors import DataError
 from wsl.files import read_json
@@ -18,27 +18,58 @@ from wsl.types import Box, ClassSet
 def read_box_file(path: Path, classes: ClassSet | None = None) -> list[Box]:
     """The boxes of one file, in its order.
 
-    DataError naming the file when its form is wrong, or when a class_id is not the class of that name in `classes`.
+    DataError naming the file when its form is wrong, when a box has a negative side or lies outside of `size`, or when
+    a class_id is not the class of that name in `classes`.
     """
     content = read_json(path)
     if not isinstance(content, dict) or not isinstance(content.get("boxes"), list):
         raise DataError(f"{path}: expected a JSON object with the list 'boxes'.")
-    return [_read_box(entry, f"{path}: box {number}", classes) for number, entry in enumerate(content["boxes"])]
+    size = read_size(content["size"], str(path)) if content.get("size") is not None else None
+    return [_read_box(entry, f"{path}: box {number}", size, classes) for number, entry in enumerate(content["boxes"])]
 
 
-def _read_box(entry: Any, where: str, classes: ClassSet | None) -> Box:
+def _read_box(entry: Any, where: str, size: tuple[int, int] | None, classes: ClassSet | None) -> Box:
     if not isinstance(entry, dict):
         raise DataError(f"{where}: expected a JSON object, but got {type(entry).__name__}.")
-    corners, class_id, score = entry.get("xyxy"), entry.get("class_id"), entry.get("score", 1.0)
-    if not isinstance(corners, list) or len(corners) != 4 or not all(_is_number(side) for side in corners):
+    corners = entry.get("xyxy")
+    if not isinstance(corners, list) or len(corners) != 4 or not all(is_number(side) for side in corners):
         raise DataError(f"{where}: expected 'xyxy' as four finite numbers, but got {corners!r:.80}.")
-    if not _is_number(score):
+    x1, y1, x2, y2 = (float(side) for side in corners)
+    check_place((x1, y1, x2, y2), size, where)
+    return Box((x1, y1, x2, y2), read_class_id(entry, where, classes), read_score(entry, where))
+
+
+def read_size(value: Any, where: str) -> tuple[int, int]:
+    """[height, width] as two whole numbers from 1, else DataError."""
+    if isinstance(value, list) and len(value) == 2 and all(is_count(side) for side in value):
+        return value[0], value[1]
+    raise DataError(f"{where}: expected 'size' as [height, width] in pixels, but got {value!r:.80}.")
+
+
+def check_place(xyxy: tuple[float, float, float, float], size: tuple[int, int] | None, where: str) -> None:
+    """DataError for a box with a negative side, or with no point in the image where its (height, width) is known."""
+    x1, y1, x2, y2 = xyxy
+    if x2 < x1 or y2 < y1:
+        raise DataError(f"{where}: expected x1 <= x2 and y1 <= y2, but got {xyxy}; is it x, y, width, height?")
+    if size is not None and (x1 >= size[1] or y1 >= size[0] or x2 <= 0 or y2 <= 0):
+        raise DataError(f"{where}: {xyxy} lies outside of the image of {size[0]}x{size[1]} (height x width).")
+
+
+def read_score(entry: dict[str, Any], where: str) -> float:
+    """`score`, 1 where there is none; DataError unless it is a finite number."""
+    score = entry.get("score", 1.0)
+    if not is_number(score):
         raise DataError(f"{where}: expected a finite number as 'score', but got {score!r:.80}.")
-    if not isinstance(class_id, int) or isinstance(class_id, bool) or class_id < 1:
+    return float(score)
+
+
+def read_class_id(entry: dict[str, Any], where: str, classes: ClassSet | None) -> int:
+    """`class_id`, a whole number from 1 that is the class called `class`, if that is given, in `classes`."""
+    class_id = entry.get("class_id")
+    if not is_count(class_id):
         raise DataError(f"{where}: expected 'class_id' as a whole number from 1, but got {class_id!r:.80}.")
     _check_class(class_id, entry.get("class"), where, classes)
-    x1, y1, x2, y2 = (float(side) for side in corners)
-    return Box((x1, y1, x2, y2), class_id, float(score))
+    return class_id
 
 
 def _check_class(class_id: int, name: Any, where: str, classes: ClassSet | None) -> None:
@@ -53,5 +84,11 @@ def _check_class(class_id: int, name: Any, where: str, classes: ClassSet | None)
         )
 
 
-def _is_number(value: Any) -> bool:
+def is_number(value: Any) -> bool:
+    """True for a finite int or float that is no bool."""
     return isinstance(value, (int, float)) and not isinstance(value, bool) and math.isfinite(value)
+
+
+def is_count(value: Any) -> TypeGuard[int]:
+    """True for a whole number from 1 that is no bool."""
+    return isinstance(value, int) and not isinstance(value, bool) and value >= 1

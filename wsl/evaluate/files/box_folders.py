@@ -2,47 +2,64 @@
 
 from __future__ import annotations
 
-import dataclasses
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from wsl.data.reader import Dataset
 from wsl.errors import DataError
 from wsl.evaluate.detection.coco import build_coco_ground_truth, build_coco_results, compute_coco_scores
-from wsl.evaluate.files.box_files import read_box_file
+from wsl.evaluate.detection.voc_ap import VocAp
+from wsl.evaluate.files.box_files import is_number, read_box_file
+from wsl.evaluate.files.box_xml import read_box_xml
 from wsl.evaluate.files.sources import pair_files
 from wsl.evaluate.localization.given_boxes import BoxAccuracy, CorLoc
 from wsl.evaluate.result import Score
 from wsl.files import read_json
 from wsl.progress import Progress, Silent, track
-from wsl.types import Box, ClassSet, Sample
+from wsl.types import Box, ClassSet, Instance, Sample
+
+_READERS: dict[str, Callable[[Path, ClassSet], list[Box]]] = {".json": read_box_file, ".xml": read_box_xml}
 
 
 def evaluate_boxes(predicted: Mapping[str, Sequence[Box]], samples: Sequence[Sample], classes: ClassSet) -> list[Score]:
-    """COCO AP/AR, CorLoc and box accuracy of the boxes of each image_id; images without an entry have no box.
+    """COCO AP/AR, VOC AP, CorLoc and box accuracy of the boxes of each image_id; images without an entry have no box.
 
-    Samples whose boxes are not known are left out. DataError for an image_id that is not among the scored samples.
+    Samples whose boxes are not known are left out. VOC AP takes crowds for difficult objects.
+    DataError for an image_id that is not among the scored samples.
     """
     scored = [sample for sample in samples if sample.instances is not None]
     unknown = sorted(set(predicted) - {sample.image_id for sample in scored})
     if unknown:
         raise DataError(f"{len(unknown)} image ids have no ground-truth boxes, the first is '{unknown[0]}'.")
-    corloc, accuracy = CorLoc(), BoxAccuracy()
+    voc_ap, corloc, accuracy = VocAp(), CorLoc(), BoxAccuracy()
     for sample in scored:
-        corloc.update(predicted.get(sample.image_id, ()), sample.boxes or ())
-        accuracy.update(predicted.get(sample.image_id, ()), sample.boxes or ())
+        found = predicted.get(sample.image_id, ())
+        voc_ap.update(found, _mark_crowds(sample), sample.image_id)
+        corloc.update(found, sample.boxes or ())
+        accuracy.update(found, sample.boxes or ())
     # COCO's box scores need no image size; the masks of the instances would be drawn in vain
     plain = ((sample.image_id, (0, 0), _without_masks(sample)) for sample in scored)
     truth, numbers = build_coco_ground_truth(plain, classes)
     results = build_coco_results(predicted, numbers)
-    return [*compute_coco_scores(truth, results, "bbox"), corloc.score(classes), *accuracy.scores(classes)]
+    return [
+        *compute_coco_scores(truth, results, "bbox"),
+        *(
+            replace(score, conventions=score.conventions | {"crowd": "as difficult"})
+            for score in voc_ap.scores(classes)
+        ),
+        corloc.score(classes),
+        *accuracy.scores(classes),
+    ]
 
 
 def evaluate_boxes_file(
     prediction: Path, dataset: Dataset, missing: str = "error", progress: Progress | None = None
 ) -> list[Score]:
-    """`evaluate_boxes` for a folder of box files (see `wsl.evaluate.files.box_files`) or a COCO results list.
+    """`evaluate_boxes` for a folder of box files or a COCO results list.
+
+    A folder holds one file per image, JSON (see `wsl.evaluate.files.box_files`) or XML (`wsl.evaluate.files.box_xml`).
 
     In a results list `image_id` is ours (a number is looked for among names that are numbers, as COCO's are) and
     `category_id` is the class_id; boxes are xywh. `missing` as in `pair_files`; an image that a results list does
@@ -58,23 +75,27 @@ def evaluate_boxes_file(
     else:
         predicted, counts = _read_results(prediction, scored, dataset), {}
     scores = evaluate_boxes(predicted, scored, dataset.classes)
-    return [dataclasses.replace(score, counts=score.counts | counts) for score in scores]
+    return [replace(score, counts=score.counts | counts) for score in scores]
 
 
 def _read_folder(
     folder: Path, samples: Sequence[Sample], classes: ClassSet, missing: str, progress: Progress
 ) -> tuple[dict[str, list[Box]], dict[str, int]]:
-    pairing = pair_files(folder, [sample.image_id for sample in samples], (".json",), missing)
+    pairing = pair_files(folder, [sample.image_id for sample in samples], tuple(_READERS), missing)
     steps = track(pairing.pairs, progress, "boxes", len(pairing.pairs))
-    return {image_id: read_box_file(path, classes) if path else [] for image_id, path in steps}, pairing.counts
+    return {image_id: read_boxes(path, classes) if path else [] for image_id, path in steps}, pairing.counts
+
+
+def read_boxes(path: Path, classes: ClassSet) -> list[Box]:
+    """The boxes of one image, from JSON or XML by the file's suffix."""
+    return _READERS[path.suffix.lower()](path, classes)
 
 
 def _read_results(path: Path, samples: Sequence[Sample], dataset: Dataset) -> dict[str, list[Box]]:
     content = read_json(path)
     if not isinstance(content, list) or not all(isinstance(entry, dict) for entry in content):
         raise DataError(f"{path}: expected a COCO results list, a JSON list of objects.")
-    names: dict[Any, str] = {sample.image_id: sample.image_id for sample in samples}
-    names |= _number_names(samples)
+    names = find_image_names(samples)
     boxes: dict[str, list[Box]] = {}
     for number, entry in enumerate(content, start=1):
         _check_entry(entry, names, dataset, f"{path}: result {number}")
@@ -84,8 +105,12 @@ def _read_results(path: Path, samples: Sequence[Sample], dataset: Dataset) -> di
     return boxes
 
 
+def find_image_names(samples: Sequence[Sample]) -> dict[Any, str]:
+    """What a list may call an image -> its image_id: this itself, or 139 for "train/000000000139" if that is the only."""
+    return {sample.image_id: sample.image_id for sample in samples} | _number_names(samples)
+
+
 def _number_names(samples: Sequence[Sample]) -> dict[Any, str]:
-    """139 -> "train/000000000139", where no two names are the same number."""
     numbers: dict[Any, str] = {}
     doubles = set()
     for sample in samples:
@@ -110,11 +135,20 @@ def _check_entry(entry: dict[str, Any], names: Mapping[Any, str], dataset: Datas
             f"but got {entry.get('category_id')!r:.80}."
         )
     box = entry.get("bbox")
-    if not isinstance(box, list) or len(box) != 4 or not all(isinstance(side, (int, float)) for side in box):
-        raise DataError(f"{where}: expected 'bbox' as four numbers x, y, width, height, but got {box!r:.80}.")
-    if not isinstance(entry.get("score"), (int, float)):
-        raise DataError(f"{where}: expected a number as 'score', but got {entry.get('score')!r:.80}.")
+    if not isinstance(box, list) or len(box) != 4 or not all(is_number(side) for side in box) or min(box[2:]) < 0:
+        raise DataError(
+            f"{where}: expected 'bbox' as four numbers x, y, width, height, none of the sides negative, "
+            f"but got {box!r:.80}."
+        )
+    if not is_number(entry.get("score")):
+        raise DataError(f"{where}: expected a finite number as 'score', but got {entry.get('score')!r:.80}.")
 
 
-def _without_masks(sample: Sample) -> list[Any]:
-    return [dataclasses.replace(instance, segmentation=None) for instance in sample.instances or ()]
+def _without_masks(sample: Sample) -> list[Instance]:
+    return [replace(instance, segmentation=None) for instance in sample.instances or ()]
+
+
+def _mark_crowds(sample: Sample) -> list[Box]:
+    return [
+        replace(instance.box, difficult=instance.crowd or instance.box.difficult) for instance in sample.instances or ()
+    ]

@@ -1,4 +1,4 @@
-"""What given boxes reach in each image and class, kept for later: intervals, paired tests, tables of the worst images."""
+"""What given boxes reach in each image and class, kept for later: intervals, paired tests, the worst images."""
 
 from __future__ import annotations
 
