@@ -1,0 +1,161 @@
+"""Metrics of label maps."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from wsl.evaluate.certainty.segmentation_table import SegmentationTable
+from wsl.evaluate.certainty.tables import Measured
+from wsl.evaluate.metrics.case import LabelMapCase
+from wsl.evaluate.metrics.metric import MetricSettings, register_metric
+from wsl.evaluate.result import Score
+from wsl.evaluate.segmentation.boundary import BoundaryIoU
+from wsl.evaluate.segmentation.boundary_f import BoundaryF
+from wsl.evaluate.segmentation.confusion import Confusion
+from wsl.evaluate.segmentation.image_counts import ImageCounter, ImageCounts
+from wsl.evaluate.segmentation.image_scores import image_score
+from wsl.evaluate.segmentation.scores import segmentation_scores
+from wsl.evaluate.segmentation.size_bins import SizeBins
+from wsl.evaluate.segmentation.trimap import TrimapIoU
+
+
+class LabelMapMetric:
+    """Base: sums that take (truth, prediction, name) and need no table."""
+
+    sums: Any
+
+    def __init__(self, settings: MetricSettings) -> None:
+        self.settings = settings
+
+    def update(self, case: LabelMapCase) -> None:
+        """Adds one image."""
+        self.sums.update(case.truth, case.prediction, case.image_id)
+
+    def merge(self, other: LabelMapMetric) -> None:
+        """Adds the images of `other`."""
+        self.sums.merge(other.sums)
+
+    def tables(self) -> dict[str, Measured]:
+        """None."""
+        return {}
+
+
+@register_metric("miou", "label_maps", needs=("masks",), is_default=True)
+class Miou(LabelMapMetric):
+    """mIoU, mIoU of the foreground, pixel accuracy and coverage from one confusion matrix; counts of every image."""
+
+    def __init__(self, settings: MetricSettings) -> None:
+        super().__init__(settings)
+        self.sums = Confusion(len(settings.classes), settings.predicted_ignore)
+        self.counter = ImageCounter(len(settings.classes), settings.predicted_ignore)
+
+    def update(self, case: LabelMapCase) -> None:
+        """Adds one image."""
+        height, width = case.truth.shape
+        self.sums.update_pairs(case.pairs, 1, case.image_id)
+        self.counter.update_pairs(case.pairs, (height, width), case.image_id)
+
+    def merge(self, other: Miou) -> None:  # type: ignore[override]
+        """Adds the images of `other`."""
+        self.sums.merge(other.sums)
+        self.counter.merge(other.counter)
+
+    def scores(self) -> list[Score]:
+        """Four scores."""
+        settings = self.settings
+        return segmentation_scores(self.sums, settings.classes, settings.absent, background=settings.background)
+
+    def tables(self) -> dict[str, Measured]:
+        """The counts of every image."""
+        return {"mIoU": make_segmentation_table(self.counter.counts(), self.settings)}
+
+
+def make_segmentation_table(counts: ImageCounts, settings: MetricSettings) -> SegmentationTable:
+    """The table of mIoU under the policies of `settings`."""
+    return SegmentationTable(
+        image_ids=counts.image_ids,
+        row_image=counts.row_image,
+        row_class=counts.row_class,
+        true=counts.true,
+        predicted=counts.predicted,
+        hit=counts.hit,
+        num_classes=counts.num_classes,
+        absent=settings.absent,
+        background=settings.background,
+        predicted_ignore=counts.predicted_ignore,
+    )
+
+
+@register_metric("image_miou", "label_maps", needs=("masks",))
+class ImageMiou(LabelMapMetric):
+    """Mean of the IoUs of single images."""
+
+    def __init__(self, settings: MetricSettings) -> None:
+        super().__init__(settings)
+        self.sums = ImageCounter(len(settings.classes), settings.predicted_ignore)
+
+    def update(self, case: LabelMapCase) -> None:
+        """Adds one image."""
+        height, width = case.truth.shape
+        self.sums.update_pairs(case.pairs, (height, width), case.image_id)
+
+    def scores(self) -> list[Score]:
+        """One score."""
+        settings = self.settings
+        return [image_score(self.sums.counts(), settings.classes, settings.absent, settings.background)]
+
+
+@register_metric("boundary_miou", "label_maps", needs=("masks",), is_default=True)
+class BoundaryMiou(LabelMapMetric):
+    """IoU of the boundary regions."""
+
+    def __init__(self, settings: MetricSettings) -> None:
+        super().__init__(settings)
+        self.sums = BoundaryIoU(len(settings.classes), predicted_ignore=settings.predicted_ignore)
+
+    def scores(self) -> list[Score]:
+        """One score."""
+        scores: list[Score] = self.sums.scores(self.settings.classes, self.settings.absent, self.settings.background)
+        return scores
+
+
+@register_metric("trimap_miou", "label_maps", needs=("masks",))
+class TrimapMiou(LabelMapMetric):
+    """mIoU near the edges of the truth, at several widths."""
+
+    def __init__(self, settings: MetricSettings) -> None:
+        super().__init__(settings)
+        self.sums = TrimapIoU(len(settings.classes), predicted_ignore=settings.predicted_ignore)
+
+    def scores(self) -> list[Score]:
+        """A score per width."""
+        scores: list[Score] = self.sums.scores(self.settings.classes, self.settings.absent, self.settings.background)
+        return scores
+
+
+@register_metric("boundary_f", "label_maps", needs=("masks",))
+class ContourF(LabelMapMetric):
+    """F of the contours."""
+
+    def __init__(self, settings: MetricSettings) -> None:
+        super().__init__(settings)
+        self.sums = BoundaryF(len(settings.classes), predicted_ignore=settings.predicted_ignore)
+
+    def scores(self) -> list[Score]:
+        """One score."""
+        scores: list[Score] = self.sums.scores(self.settings.classes, self.settings.background)
+        return scores
+
+
+@register_metric("size_bins", "label_maps", needs=("masks",))
+class RegionSizes(LabelMapMetric):
+    """What is found of small and large regions."""
+
+    def __init__(self, settings: MetricSettings) -> None:
+        super().__init__(settings)
+        self.sums = SizeBins(len(settings.classes), predicted_ignore=settings.predicted_ignore)
+
+    def scores(self) -> list[Score]:
+        """Two scores per bin."""
+        scores: list[Score] = self.sums.scores(self.settings.classes)
+        return scores

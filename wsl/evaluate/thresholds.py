@@ -1,0 +1,103 @@
+"""Where a threshold comes from: fixed, chosen on other images, chosen without ground truth, or the oracle's."""
+
+from __future__ import annotations
+
+from collections.abc import Container, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+from wsl.errors import ConfigError, DataError, suggest
+from wsl.evaluate.result import Score, read_about
+from wsl.seeds.label_free import DEFAULT_RULE, LABEL_FREE_RULES
+
+WAYS = ("oracle", "fixed:VALUE", "label_free[:RULE]", "val:SPLIT", "from:FOLDER")
+CHOICES = "chosen thresholds"  # key of `about` in a score file
+
+
+@dataclass(frozen=True)
+class ThresholdRequest:
+    """One way to get a threshold: `way` is oracle, fixed, label_free, val or from; `what` its value, rule, split or
+    folder."""
+
+    way: str
+    what: str = ""
+
+
+@dataclass(frozen=True)
+class GivenThreshold:
+    """A threshold known before the images are scored: `metric` it is for, value, provenance, and how it was found."""
+
+    metric: str
+    value: float
+    provenance: str
+    how: dict[str, Any] = field(default_factory=dict)
+
+    def record(self) -> dict[str, Any]:
+        """As it stands in a score."""
+        return {"value": self.value, "provenance": self.provenance} | self.how
+
+
+def parse_requests(texts: Sequence[str]) -> tuple[ThresholdRequest, ...]:
+    """Requests of texts like "0.3", "oracle", "label_free:otsu", "val:train", "from:scores_of_val".
+
+    ConfigError with the list of ways for anything else.
+    """
+    return tuple(dict.fromkeys(_parse(text.strip()) for text in texts))
+
+
+def _parse(text: str) -> ThresholdRequest:
+    way, _, what = text.partition(":")
+    if text == "oracle":
+        return ThresholdRequest("oracle")
+    if way == "label_free":
+        LABEL_FREE_RULES.get(what or DEFAULT_RULE)
+        return ThresholdRequest("label_free", what or DEFAULT_RULE)
+    if way in ("val", "from") and what:
+        return ThresholdRequest(way, what)
+    return ThresholdRequest("fixed", str(_parse_value(what if way == "fixed" else text, text)))
+
+
+def _parse_value(number: str, text: str) -> float:
+    try:
+        return float(number)
+    except ValueError:
+        ways = [way.split(":")[0].split("[")[0] for way in WAYS]
+        raise ConfigError(
+            f"threshold: expected a number or one of {', '.join(WAYS)}, but got '{text}'.{suggest(text, ways)}"
+        ) from None
+
+
+def give_fixed(requests: Sequence[ThresholdRequest], metrics: Sequence[str]) -> list[GivenThreshold]:
+    """The fixed thresholds, the same number for each of `metrics`."""
+    values = [float(request.what) for request in requests if request.way == "fixed"]
+    return [GivenThreshold(metric, value, "fixed") for value in values for metric in metrics]
+
+
+def give_from_folder(folder: Path) -> list[GivenThreshold]:
+    """The thresholds that were best in another evaluation, for each metric that chose one there.
+
+    DataError when the folder holds no scores or none of them chose a threshold.
+    """
+    choices = read_about(folder).get(CHOICES)
+    if not isinstance(choices, dict) or not choices:
+        raise DataError(f"{folder}: expected scores of score maps, which choose thresholds, but there is no choice.")
+    return [
+        GivenThreshold(metric, float(value), "val", {"chosen on": str(folder)}) for metric, value in choices.items()
+    ]
+
+
+def add_gap(score: Score, given: GivenThreshold, best: float | None) -> Score:
+    """`score` at a given threshold, with how it was found and how much less it is than the oracle's `best`."""
+    gap = None if best is None or score.value is None else best - score.value
+    return replace(score, threshold={**(score.threshold or {}), **given.record(), "gap to oracle": gap})
+
+
+def name_table(score: Score, taken: Container[str] = ()) -> str:
+    """The name of a score's per-image table: the score's, and how its threshold was found. `taken` names are avoided
+    by adding the threshold itself."""
+    if score.threshold is None:
+        return score.name
+    rule = score.threshold.get("label-free rule")
+    name = f"{score.name} ({score.threshold['provenance']}{f' {rule}' if rule else ''})"
+    return name if name not in taken else f"{name[:-1]} {score.threshold['value']:g})"
