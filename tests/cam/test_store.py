@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import zipfile
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -232,3 +233,23 @@ def test_foreign_files_with_something_wrong(path: Path, changes: dict[str, Any],
     path.parent.mkdir()
     np.savez(path, **{name: array for name, array in (GOOD | changes).items() if array is not None})
     check_refused(path, message)
+
+
+def test_flip_agreement_is_stored_where_known_and_changes_nothing_else(path: Path) -> None:
+    write_pyramid(path, make_pyramid(), PRESETS["irn"])
+    assert read_pyramid(path, "a/b").flip_agreement.shape == (0, 0)
+    with np.load(path) as archive:
+        before = {name: archive[name].tobytes() for name in archive.files}
+    agreement = np.array([[0.5, np.nan], [1.0, 0.0]], np.float32)
+    write_pyramid(path, replace(make_pyramid(), flip_agreement=agreement), PRESETS["irn"])
+    np.testing.assert_array_equal(read_pyramid(path, "a/b").flip_agreement, agreement)
+    with np.load(path) as archive:
+        after = {name: archive[name].tobytes() for name in archive.files}
+    assert after == before | {"flip_agreement": agreement.tobytes()}
+
+
+@pytest.mark.parametrize(
+    "values", [np.zeros((1, 2), np.float32), np.zeros((2, 2)), np.full((2, 2), 1.5, np.float32), np.array("x")]
+)
+def test_flip_agreement_that_does_not_fit_is_refused(path: Path, values: np.ndarray) -> None:
+    check_refused(written(path, flip_agreement=values), r"flip_agreement: expected float32 \(2, 2\) in \[0, 1\] or NaN")

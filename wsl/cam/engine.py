@@ -12,12 +12,12 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from wsl.cam.classes import compute_probabilities, predict_classes
+from wsl.cam.flips import FusedMaps, fuse_flips
 from wsl.cam.groups import Groups
 from wsl.cam.inputs import input_size, stack_images
 from wsl.cam.method import CamMethod
 from wsl.cam.options import CamOptions
-from wsl.cam.preset import Preset
-from wsl.cam.pyramid import MapPyramid
+from wsl.cam.pyramid import UNKNOWN_AGREEMENT, MapPyramid
 from wsl.cam.scale_run import ScaleRun
 from wsl.cam.targets import TARGETS, Targets, mirror_target
 from wsl.data.resizing import scale_image
@@ -25,9 +25,10 @@ from wsl.errors import ModelError
 from wsl.models.classifier import Classifier
 from wsl.types import Image
 
-NO_MAPS = np.zeros((0, 1, 1), np.float32)  # a level of an image without classes
+# a level of an image without classes
+NO_MAPS = FusedMaps(np.zeros((0, 1, 1), np.float32), np.zeros(0, np.float32))
 
-Level = list[NDArray[np.float32]]  # of one image: (K, h, w) per layer
+Level = list[FusedMaps]  # of one image: one per layer
 Levels = dict[str, dict[int, Level]]  # of one scale: per method, per row that has classes
 MakeInput = Callable[[float, Sequence[int]], Tensor]  # scale, rows -> (B, 3, H, W)
 
@@ -82,12 +83,12 @@ def compute_many(
         runner = ScaleRunner(classifier, methods, options, make_input)
         first = runner.start(len(images))
         wanted, probabilities = choose(mean_over_flips(first.logits, options.flip))
-        found = runner.finish(first, [[make[class_id] for class_id in ids] for ids in wanted])
+        found = runner.finish_fused(first, [[make[class_id] for class_id in ids] for ids in wanted])
     return {
         name: [
             MapPyramid(
-                image_ids[row], levels, wanted[row], (images[row].shape[0], images[row].shape[1]),
-                probabilities[row], tuple(groups), first.num_layers(methods[name]),
+                image_ids[row], maps_of(levels), wanted[row], (images[row].shape[0], images[row].shape[1]),
+                probabilities[row], tuple(groups), first.num_layers(methods[name]), _agreement_of(levels, options),
             )
             for row, levels in enumerate(rows)
         ]
@@ -115,7 +116,12 @@ class ScaleRunner:
         return self._run(self.order[0], range(count))
 
     def finish(self, first: ScaleRun, targets: Targets) -> dict[str, list[tuple[NDArray[np.float32], ...]]]:
-        """Per method and image the levels of a `MapPyramid`, for the targets of each image.
+        """Per method and image the levels of a `MapPyramid`, for the targets of each image."""
+        fused = self.finish_fused(first, targets)
+        return {name: [maps_of(levels) for levels in rows] for name, rows in fused.items()}
+
+    def finish_fused(self, first: ScaleRun, targets: Targets) -> dict[str, list[tuple[FusedMaps, ...]]]:
+        """Like `finish`, with the agreement of image and mirror image beside each level's maps.
 
         Images without a target have nothing to map: the other scales are not run for them.
         """
@@ -139,7 +145,10 @@ class ScaleRunner:
         raw = run.maps([*wanted, *mirrored])
         return {
             name: {
-                row: [_fuse_flips(maps, place, len(rows), self.options) for maps in raw[method]]
+                row: [
+                    fuse_flips(maps[place], maps[len(rows) + place] if mirrored else None, self.options.preset)
+                    for maps in raw[method]
+                ]
                 for place, row in enumerate(rows)
                 if targets[row]
             }
@@ -147,20 +156,17 @@ class ScaleRunner:
         }
 
 
-def _fuse_flips(maps: Sequence[Tensor], place: int, count: int, options: CamOptions) -> NDArray[np.float32]:
-    """float32 (K, h, w): clipped as the preset says, the mirrored image's map turned back and added."""
-    fused = _clip(maps[place], options.preset)
-    if options.flip:
-        mirrored = _clip(maps[count + place], options.preset).flip(-1)
-        fused = fused + mirrored if options.preset.flip_fusion == "sum" else torch.maximum(fused, mirrored)
-    return fused.detach().float().cpu().numpy()
+def maps_of(levels: Sequence[FusedMaps]) -> tuple[NDArray[np.float32], ...]:
+    """The maps alone."""
+    return tuple(level.maps for level in levels)
 
 
-def _clip(maps: Tensor, preset: Preset) -> Tensor:
-    return maps.clamp(min=0) if preset.relu == "each" else maps
+def _agreement_of(levels: Sequence[FusedMaps], options: CamOptions) -> NDArray[np.float32]:
+    """float32 (L, K) of all levels; empty without flips."""
+    return np.stack([level.agreement for level in levels]) if options.flip else UNKNOWN_AGREEMENT
 
 
-def _levels_of(levels: Sequence[Levels], method: str, row: int) -> tuple[NDArray[np.float32], ...]:
+def _levels_of(levels: Sequence[Levels], method: str, row: int) -> tuple[FusedMaps, ...]:
     """Layer by layer, each with all its scales."""
     per_scale = [each[method].get(row) for each in levels]
     first = next((each for each in per_scale if each is not None), None)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import cv2
@@ -13,6 +13,7 @@ from wsl.cam.preset import Preset
 from wsl.types import ScoreMaps, Scores
 
 ROUNDING = np.float32(1e-5)  # relative: what interpolation may leave of a constant
+UNKNOWN_AGREEMENT = np.zeros((0, 0), np.float32)
 
 
 @dataclass(frozen=True)
@@ -22,6 +23,8 @@ class MapPyramid:
     Levels are far smaller than a full-size map and regenerate it exactly, so they are what is stored.
     `size` is the image's (height, width). `probabilities` float32 (G,) is what the classifier says of the whole
     image for every class it knows, `known_ids`; empty when the maps come from elsewhere.
+    `flip_agreement` float32 (levels, K) in [0, 1] says how alike the maps of image and mirror image were before they
+    were joined (`wsl.cam.flips`), NaN where both were empty; it has no rows where there was no mirror image.
     """
 
     image_id: str
@@ -31,6 +34,23 @@ class MapPyramid:
     probabilities: NDArray[np.float32] = field(default_factory=lambda: np.zeros(0, np.float32))
     known_ids: tuple[int, ...] = ()
     num_layers: int = 1
+    flip_agreement: NDArray[np.float32] = field(default_factory=UNKNOWN_AGREEMENT.copy)
+
+    def select(self, rows: list[int]) -> MapPyramid:
+        """The same pyramid with the maps of the classes in these rows only, in this order."""
+        agreement = self.flip_agreement[:, rows] if len(self.flip_agreement) else self.flip_agreement
+        levels, class_ids = tuple(level[rows] for level in self.levels), tuple(self.class_ids[row] for row in rows)
+        return replace(self, levels=levels, class_ids=class_ids, flip_agreement=agreement)
+
+    @property
+    def class_agreement(self) -> NDArray[np.float32]:
+        """Mean of `flip_agreement` over the levels that know it, float32 (K,), NaN where none does."""
+        known = np.isfinite(self.flip_agreement)
+        total = np.where(known, self.flip_agreement, 0).sum(0, dtype=np.float64)
+        mean = np.full(len(self.class_ids), np.nan)
+        if len(self.flip_agreement):
+            np.divide(total, known.sum(0), out=mean, where=known.any(0))
+        return mean.astype(np.float32)
 
     @property
     def class_scores(self) -> NDArray[np.float32]:

@@ -2,9 +2,9 @@
 
 Two layouts are read. Ours holds the raw pyramid: `level_0`, `level_1`, ... float32 (K, h, w) of every layer and
 scale, `num_layers` (1 when missing), `class_ids` (K,), `probabilities` (G,) of `known_ids` (G,), `size` (2,), `preset`
-(JSON text) and `format` = 1. A foreign file needs only
-`scores` (K, h, w) in [0, 1] and `class_ids` (K,), 1..N as in label maps; `size` (height, width) is added when the maps
-are smaller than the image.
+(JSON text), `flip_agreement` (levels, K) where mirror images were looked at, and `format` = 1. A foreign file needs
+only `scores` (K, h, w) in [0, 1] and `class_ids` (K,), 1..N as in label maps; `size` (height, width) is added when the
+maps are smaller than the image.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from wsl.cam.preset import Preset
-from wsl.cam.pyramid import MapPyramid, fuse, resize_map
+from wsl.cam.pyramid import UNKNOWN_AGREEMENT, MapPyramid, fuse, resize_map
 from wsl.checks import check_scores
 from wsl.data.images import MAX_PIXELS
 from wsl.errors import ConfigError, DataError
@@ -45,6 +45,8 @@ def write_pyramid(path: Path, pyramid: MapPyramid, preset: Preset) -> None:
     for level in pyramid.levels:
         check_scores(level, f"{path}, maps to be written")
     arrays = {f"level_{index}": level for index, level in enumerate(pyramid.levels)}
+    if len(pyramid.flip_agreement):
+        arrays["flip_agreement"] = pyramid.flip_agreement
     with atomic_file(path) as stream:
         np.savez(
             stream,
@@ -111,7 +113,7 @@ def _own_maps(path: Path, image_id: str, arrays: Arrays) -> MapPyramid:
     levels = tuple(arrays[name] for name in names)
     return MapPyramid(
         image_id, levels, class_ids, _size(path, arrays["size"]), arrays["probabilities"], known_ids,
-        _num_layers(path, arrays, len(levels)),
+        _num_layers(path, arrays, len(levels)), _flip_agreement(path, arrays, (len(levels), len(class_ids))),
     )  # fmt: skip
 
 
@@ -120,6 +122,19 @@ def _num_layers(path: Path, arrays: Arrays, levels: int) -> int:
     if not isinstance(layers, int) or layers < 1 or levels % layers:
         raise DataError(f"{path}, num_layers: expected a divisor of {levels} levels, but got {layers}.")
     return layers
+
+
+def _flip_agreement(path: Path, arrays: Arrays, shape: tuple[int, int]) -> NDArray[np.float32]:
+    values = arrays.get("flip_agreement", UNKNOWN_AGREEMENT)
+    if values is UNKNOWN_AGREEMENT:
+        return values
+    in_range = values.dtype == np.float32 and bool((np.isnan(values) | ((values >= 0) & (values <= 1))).all())
+    if not in_range or values.shape != shape:
+        raise DataError(
+            f"{path}, flip_agreement: expected float32 {shape} in [0, 1] or NaN, but got {values.dtype} "
+            f"{values.shape}; make the maps again."
+        )
+    return values
 
 
 def _read_preset(path: Path, arrays: Arrays) -> Preset:

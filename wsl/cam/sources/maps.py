@@ -105,8 +105,7 @@ def choose_classes(path: Path, maps: ClassMaps | StoredMaps, request: MapRequest
     kept, class_ids = [row for _, row in rows], tuple(class_id for class_id, _ in rows)
     if isinstance(maps, ClassMaps):
         return ClassMaps(maps.scores[kept], class_ids)
-    levels = tuple(level[kept] for level in maps.pyramid.levels)
-    return StoredMaps(replace(maps.pyramid, levels=levels, class_ids=class_ids), maps.preset)
+    return StoredMaps(maps.pyramid.select(kept), maps.preset)
 
 
 def to_stored(path: Path, maps: ClassMaps | StoredMaps, request: MapRequest, raw: bool, preset: Preset) -> StoredMaps:
