@@ -122,7 +122,7 @@ def test_a_constant_map_is_0_everywhere_and_counted(protocol: str) -> None:
     area, overlap = metric.scores()
     assert area.counts["constant maps"] == 1
     assert overlap.threshold["value"] == 0.0
-    assert area.value == overlap.value == area.counts["pixels on the object"] / metric._total().sum()
+    assert area.value == overlap.value == area.counts["pixels on the object"] / metric.total().sum()
 
 
 @settings(max_examples=15, deadline=None)
@@ -190,3 +190,21 @@ def test_input_that_does_not_fit_is_refused() -> None:
         PixelAp("wsolevaluatoin")
     with pytest.raises(ConfigError, match="interval"):
         PixelAp(interval=0.0)
+
+
+def test_agrees_with_torchmetrics_over_pooled_pixels() -> None:
+    torch = pytest.importorskip("torch")
+    peer = pytest.importorskip("torchmetrics.functional.classification")
+    generator = np.random.default_rng(0)
+    metric, scores, targets = PixelAp(interval=1 / 64, normaliser="none"), [], []
+    for _ in range(3):
+        score_map = generator.integers(0, 65, (20, 21)) / 64  # exact in float32 too
+        mask = generator.random((20, 21)) < 0.3 + 0.4 * score_map
+        ignore = generator.random((20, 21)) < 0.1
+        metric.update(score_map, mask, ignore, 1)
+        scored = mask | ~ignore
+        scores.append(score_map[scored])
+        targets.append(mask[scored])
+    pooled = torch.from_numpy(np.concatenate(scores)), torch.from_numpy(np.concatenate(targets)).long()
+    expected = peer.binary_average_precision(*pooled, thresholds=torch.arange(65, dtype=torch.float64) / 64)
+    assert metric.scores()[0].value == pytest.approx(float(expected), abs=1e-6)

@@ -11,7 +11,6 @@ from numpy.typing import NDArray
 
 from wsl.errors import ConfigError, DataError
 from wsl.evaluate.localization.pixel_histograms import (
-    IGNORED,
     PixelHistograms,
     PixelLabels,
     compute_curves,
@@ -81,7 +80,7 @@ class PixelAp:
         if self.keep_histograms:
             self._keep((name, class_id), counts)
         self._add(class_id, counts, 1)
-        self._ignored += int((labels == IGNORED).sum())
+        self._ignored += labels.size - int(counts.sum())
 
     def merge(self, other: PixelAp) -> None:
         """Adds the counts of `other`, made with the same settings; DataError when both keep the same pair."""
@@ -101,7 +100,7 @@ class PixelAp:
 
         `per_class` holds each class's PxAP, and its IoU at the common threshold and at its own best one.
         """
-        counts = self._total()
+        counts = self.total()
         area = Score(
             name="PxAP",
             value=to_optional(float(compute_pixel_ap(counts))),
@@ -146,6 +145,10 @@ class PixelAp:
             edges=self.edges,
         )
 
+    def total(self) -> Counts:
+        """The pooled histogram, int64 (2, B): pixels off and on the object; what the scores are computed from."""
+        return sum(self._counts.values(), np.zeros((2, self._bins), np.int64))
+
     @property
     def _bins(self) -> int:
         return len(self.edges) - 1
@@ -186,9 +189,6 @@ class PixelAp:
         self._counts[class_id] = self._counts.get(class_id, np.zeros_like(counts)) + counts
         self._pairs[class_id] = self._pairs.get(class_id, 0) + pairs
 
-    def _total(self) -> Counts:
-        return sum(self._counts.values(), np.zeros((2, self._bins), np.int64))
-
     def _per_class(
         self, measure: str, compute: Callable[[Counts], Any], classes: ClassSet | None
     ) -> dict[str, dict[str, float | None]]:
@@ -203,7 +203,7 @@ class PixelAp:
 
         return Score(
             name=name,
-            value=to_optional(pick(self._total())),
+            value=to_optional(pick(self.total())),
             protocol=PROTOCOL,
             conventions=self._conventions(),
             per_class=self._per_class(MEASURES[row], pick, classes),
@@ -213,7 +213,7 @@ class PixelAp:
         )
 
     def _curve(self) -> dict[str, list[float | None]]:
-        columns = (self.edges[:-1], *compute_curves(self._total()))
+        columns = (self.edges[:-1], *compute_curves(self.total()))
         # thresholds above 1 are left out: no pixel has such a score
         return {
             name: [to_optional(value) for value in column[: self._bins - 1].tolist()]
@@ -233,7 +233,7 @@ class PixelAp:
         }
 
     def _show_counts(self) -> dict[str, int]:
-        off, on = self._total().sum(axis=1)
+        off, on = self.total().sum(axis=1)
         return {
             "image-class pairs": sum(self._pairs.values()),
             "constant maps": self._constant,

@@ -48,7 +48,7 @@ def label_pixels(mask: Mask, ignore: Mask | None) -> PixelLabels:
     """uint8 (H, W) of two masks bool (H, W); a pixel that is in both belongs to the object."""
     labels = mask.astype(np.uint8)
     if ignore is not None:
-        labels[ignore & ~mask] = IGNORED
+        labels += IGNORED * np.greater(ignore, mask).view(np.uint8)  # greater: ignored and not on the object
     return labels
 
 
