@@ -106,7 +106,7 @@ def _read_results(path: Path, samples: Sequence[Sample], dataset: Dataset) -> di
 
 
 def find_image_names(samples: Sequence[Sample]) -> dict[Any, str]:
-    """What a list may call an image -> its image_id: this itself, or 139 for "train/000000000139" if that is the only."""
+    """What a list may call an image -> its image_id: this itself, or 139 for "train/000000000139" if no other fits."""
     return {sample.image_id: sample.image_id for sample in samples} | _number_names(samples)
 
 
