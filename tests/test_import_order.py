@@ -16,6 +16,7 @@ ORDER = (
     "localize",
     "seeds",
     "refine",
+    "quality",
     "train",
     "evaluate",
     "export",
@@ -24,8 +25,8 @@ ORDER = (
     "cli",
 )
 # These work on arrays and files, so that anybody's output can be scored, exported and drawn.
-INDEPENDENT = ("evaluate", "export", "report")
-NEVER_TORCH = ("data", "localize", "seeds", "evaluate", "export", "report")
+INDEPENDENT = ("quality", "evaluate", "export", "report")
+NEVER_TORCH = ("data", "localize", "seeds", "quality", "evaluate", "export", "report")
 FILES = sorted(ROOT.rglob("*.py"))
 
 

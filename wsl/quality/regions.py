@@ -1,0 +1,107 @@
+"""Regions of an image by number, their shape, and sums over each of them in one pass whatever their number."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+from numpy.typing import NDArray
+
+from wsl.localize.components import find_components
+from wsl.types import Mask
+
+Values = NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class Regions:
+    """Disjoint regions, none of them empty: `labels` int32 (H, W), 0 = none, 1..count. Results are float64 (count,)."""
+
+    labels: NDArray[np.int32]
+    count: int
+
+    @cached_property
+    def _pixels(self) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
+        """Flat indices of the pixels that are in some region, and the regions that they are in, from 0."""
+        flat = self.labels.ravel()
+        where = np.flatnonzero(flat)
+        return where, flat[where].astype(np.intp) - 1
+
+    @cached_property
+    def areas(self) -> Values:
+        """Pixels of each region."""
+        return np.bincount(self._pixels[1], minlength=self.count).astype(np.float64)
+
+    def sum(self, plane: NDArray[np.floating]) -> Values:
+        """Sum of a plane (H, W) over each region."""
+        where, ids = self._pixels
+        return np.asarray(np.bincount(ids, plane.ravel()[where], self.count), np.float64)
+
+    def mean(self, plane: NDArray[np.floating]) -> Values:
+        """Mean of a plane (H, W) over each region."""
+        return self.sum(plane) / self.areas
+
+    def keep(self, mask: Mask) -> Regions:
+        """The parts of the regions inside a mask bool (H, W), under the same numbers; they may be empty."""
+        return Regions(np.where(mask, self.labels, np.int32(0)), self.count)
+
+    def largest_overlap(self, other: Regions) -> Values:
+        """The largest IoU in [0, 1] of each region with one of `other`'s; 0 where none meets it."""
+        where, ids = self._pixels
+        theirs = other.labels.ravel()[where].astype(np.intp)
+        keys, shared = np.unique((ids * (other.count + 1) + theirs)[theirs > 0], return_counts=True)
+        mine, partner = keys // (other.count + 1), keys % (other.count + 1) - 1
+        best = np.zeros(self.count)
+        np.maximum.at(best, mine, shared / (self.areas[mine] + other.areas[partner] - shared))
+        return best
+
+
+def find_regions(mask: Mask) -> Regions:
+    """The 8-connected components of a mask bool (H, W), numbered by their first pixel in reading order."""
+    labels, stats = find_components(mask)
+    _, first = np.unique(labels, return_index=True)
+    first = first[len(first) - len(stats) :]  # without the background, which a full mask does not have
+    number = np.zeros(len(stats) + 1, np.int32)
+    number[1 + np.argsort(first)] = np.arange(1, len(stats) + 1)
+    return Regions(number[labels], len(stats))
+
+
+def as_one_region(mask: Mask) -> Regions:
+    """A mask bool (H, W) as a single region, in however many pieces; no region where it is empty."""
+    return Regions(mask.astype(np.int32), int(mask.any()))
+
+
+def find_border(regions: Regions) -> Mask:
+    """bool (H, W): pixels of regions with one of the eight neighbours outside of their region.
+
+    Beyond the frame of the image nothing is known, so it makes no border.
+    """
+    height, width = regions.labels.shape
+    padded = np.pad(regions.labels, 1, mode="edge")
+    border = np.zeros((height, width), np.bool_)
+    for row in range(3):
+        for column in range(3):
+            border |= padded[row : row + height, column : column + width] != regions.labels
+    return border & (regions.labels > 0)
+
+
+def compute_compactness(regions: Regions) -> Values:
+    """Isoperimetric quotient 16 A / P^2 in (0, 1] of each region.
+
+    A counts pixels, P the pixel sides between the region and anything else, the frame of the image included. A square
+    has 1; a thin or ragged region, or one in many pieces, much less.
+    """
+    sides = np.zeros(regions.count + 1)
+    padded = np.pad(regions.labels, 1)
+    for first, second in ((padded[1:], padded[:-1]), (padded[:, 1:], padded[:, :-1])):
+        differ = first != second
+        for side in (first, second):
+            sides += np.bincount(side[differ], minlength=regions.count + 1)
+    return 16 * regions.areas / sides[1:] ** 2
+
+
+def compute_largest_share(mask: Mask) -> float:
+    """Share in (0, 1] of a mask's pixels that lie in its largest 8-connected component; NaN for an empty one."""
+    areas = find_regions(mask).areas
+    return float(areas.max() / areas.sum()) if len(areas) else float("nan")
