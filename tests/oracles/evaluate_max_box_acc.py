@@ -67,6 +67,27 @@ def box_iou(a: Sequence[float], b: Sequence[float], extra: float) -> float:
     return width * height / (sum(areas) - width * height)
 
 
+def best_overlaps(
+    image: NDArray[np.uint8], truth: Sequence[Sequence[float]], levels: Sequence[int], protocol_boxes: bool
+) -> NDArray[np.float64]:
+    """Best IoU at each of `levels`, float64 (2, 256): row 0 of the largest contour, row 1 of all."""
+    best = np.zeros((2, 256))
+    height, width = image.shape
+    extra = 1.0 if protocol_boxes else 0.0
+
+    def clip(box: Sequence[float]) -> tuple[float, float, float, float]:
+        if not protocol_boxes:
+            return box[0], box[1], box[2], box[3]
+        return box[0], box[1], min(box[2], width - 1), min(box[3], height - 1)
+
+    for level in levels:
+        if (image > level).any():
+            every, largest = boxes_at(image, level)
+            for version, candidates in enumerate(([largest], every)):
+                best[version, level] = max(box_iou(clip(box), true, extra) for box in candidates for true in truth)
+    return best
+
+
 def hits_of_pair(
     score_map: NDArray,
     truth: Sequence[Sequence[float]],
@@ -79,17 +100,8 @@ def hits_of_pair(
     image = quantise(score_map)
     if image is None:
         return hits
-    height, width = image.shape
-    extra = 1.0 if protocol_boxes else 0.0
-
-    def clip(box: Sequence[float]) -> tuple[float, float, float, float]:
-        if not protocol_boxes:
-            return box[0], box[1], box[2], box[3]
-        return box[0], box[1], min(box[2], width - 1), min(box[3], height - 1)
-
     for column, threshold in enumerate(thresholds):
-        every, largest = boxes_at(image, int(threshold * image.max()))
-        for version, candidates in enumerate(([largest], every)):
-            best = max(box_iou(clip(box), true, extra) for box in candidates for true in truth)
-            hits[version, :, column] = [best >= wanted for wanted in iou_thresholds]
+        level = int(threshold * image.max())
+        best = best_overlaps(image, truth, [level], protocol_boxes)[:, level]
+        hits[:, :, column] = [[value >= wanted for wanted in iou_thresholds] for value in best]
     return hits

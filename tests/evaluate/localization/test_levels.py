@@ -6,7 +6,7 @@ from scipy import ndimage
 
 from tests.oracles.evaluate_max_box_acc import boxes_at, quantise
 from wsl.errors import DataError
-from wsl.evaluate.localization.levels import iterate_levels, to_8_bit, to_levels
+from wsl.evaluate.localization.levels import iterate_levels, to_8_bit, to_8_bit_as_given, to_levels
 
 
 def make_map(seed: int, sigma: float) -> np.ndarray:
@@ -30,6 +30,15 @@ def test_boxes_of_every_level_agree_with_components_and_holes(sigma: float) -> N
             assert tuple(boxes.boxes[boxes.largest].tolist()) == largest
 
 
+def test_many_contours_and_few_name_the_same_largest_one() -> None:
+    for seed in range(30):
+        image = np.random.default_rng(seed).integers(0, 3, (17, 23)).astype(np.uint8)
+        for boxes in iterate_levels(image, [0, 1]):
+            every, largest = boxes_at(image, boxes.level)
+            assert len(every) > 8 or boxes.level == 0
+            assert tuple(boxes.boxes[boxes.largest].tolist()) == largest
+
+
 def test_levels_without_foreground_are_left_out() -> None:
     image = np.array([[0, 9], [3, 3]], np.uint8)
     assert [found.level for found in iterate_levels(image, [2, 8, 9, 200, 2])] == [2, 8]
@@ -37,11 +46,22 @@ def test_levels_without_foreground_are_left_out() -> None:
 
 def test_quantisation_cuts() -> None:
     assert to_8_bit(np.array([[0.0, 0.5, 0.999, 1.0]])).tolist() == [[0, 127, 254, 255]]
-    assert to_8_bit(np.full((2, 2), 0.3)) is None
+    assert to_8_bit(np.full((2, 2), 0.3)).tolist() == [[0, 0], [0, 0]]
+    assert to_8_bit_as_given(np.array([[0.3, 0.0, 1.0]])).tolist() == [[76, 0, 255]]
+
+
+def test_maps_taken_as_they_are_must_lie_in_0_to_1() -> None:
+    for bad in (1.5, -0.1):
+        with pytest.raises(DataError, match=r"cat: expected scores in \[0, 1\]"):
+            to_8_bit_as_given(np.array([[0.0, bad]]), "cat")
 
 
 def test_thresholds_become_levels() -> None:
     assert to_levels([0, 0.5, 0.999]).tolist() == [0, 127, 254]
+    # the product is cut, as it comes out in floating point: 0.29 * 100 is 28.999999999999996
+    assert (
+        to_levels([0.29, 0.57, 0.999], peak=100).tolist() == [int(t * 100) for t in (0.29, 0.57, 0.999)] == [28, 56, 99]
+    )
     with pytest.raises(DataError, match=r"all in \[0, 1\)"):
         to_levels([1.0])
 

@@ -1,7 +1,11 @@
 from __future__ import annotations
 
+import pickle
+
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from scipy import ndimage
 
 from tests.oracles.evaluate_max_box_acc import hits_of_pair
@@ -66,8 +70,8 @@ def test_a_perfect_mask_under_both_box_rules() -> None:
 
 
 def test_the_224_grid_moves_map_and_boxes() -> None:
-    score_map = np.zeros((56, 112), np.float32)
-    score_map[14:28, 28:56] = 1.0
+    score_map = np.zeros((112, 224), np.float32)
+    score_map[28:56, 56:112] = 1.0
     metric = MaxBoxAcc((0.7,), [0.5], grid="224")
     metric.update(score_map, [Box((56.0, 28.0, 112.0, 56.0), 1)], size=(112, 224))
     assert metric.scores()[0].value == 1.0
@@ -108,7 +112,7 @@ def test_input_that_does_not_fit_is_refused() -> None:
         metric.update(np.eye(4), [box, Box((0, 0, 2, 2), 2)])
     with pytest.raises(DataError, match="exactly one class"):
         metric.update(np.eye(4), [])
-    with pytest.raises(DataError, match=r"expected the image's size \(8, 8\)"):
+    with pytest.raises(DataError, match=r"expected the image's 8x8 \(height x width\), but the map is 4x4"):
         metric.update(np.eye(4), [box], size=(8, 8))
     with pytest.raises(DataError, match=r"threshold 0\.3 was not among"):
         metric.at(0.3)
@@ -116,5 +120,104 @@ def test_input_that_does_not_fit_is_refused() -> None:
         MaxBoxAcc(grid="512")
     with pytest.raises(ConfigError, match="iou_thresholds"):
         MaxBoxAcc((50,))
-    with pytest.raises(ConfigError, match="joined"):
-        metric.merge(MaxBoxAcc())
+    with pytest.raises(ConfigError, match="box_rule: expected one of"):
+        MaxBoxAcc(box_rule="inclusive")
+    with pytest.raises(ConfigError, match="size_limits"):
+        MaxBoxAcc(size_limits=(0.5, 0.2))
+    for other in (MaxBoxAcc(), MaxBoxAcc(thresholds=[0.5], protocol="half_open"), MaxBoxAcc(0.5 * np.ones(1), [0.5])):
+        with pytest.raises(ConfigError, match="joined"):
+            metric.merge(other)
+
+
+def test_single_choices_of_a_protocol_can_be_changed_and_its_name_says_so() -> None:
+    plain, changed = MaxBoxAcc(protocol="wsolevaluation"), MaxBoxAcc(protocol="wsolevaluation", box_rule="half_open")
+    same = MaxBoxAcc(protocol="wsolevaluation", grid="224")
+    names = [metric.scores()[0].conventions["protocol"] for metric in (plain, changed, same)]
+    assert names == ["wsolevaluation", "wsolevaluation, but box_rule half_open", "wsolevaluation"]
+    assert changed.scores()[0].conventions["box IoU"] == "half-open"
+    assert plain.scores()[0].conventions["thresholds"] == "1000 from 0 to 0.999"
+
+
+def add_all(metric: MaxBoxAcc, seeds: list[int]) -> MaxBoxAcc:
+    for seed in seeds:
+        metric.update(*make_pair(seed), name=f"image {seed}")
+    return metric
+
+
+@settings(max_examples=15, deadline=None)
+@given(order=st.permutations(list(range(6))), cut=st.integers(0, 6))
+def test_order_and_parts_do_not_matter(order: list[int], cut: int) -> None:
+    def make() -> MaxBoxAcc:
+        return MaxBoxAcc(keep_curves=True, per_class=True, size_limits=(0.05, 0.3))
+
+    whole = add_all(make(), list(range(6)))
+    left, right = add_all(make(), order[:cut]), pickle.loads(pickle.dumps(add_all(make(), order[cut:])))  # noqa: S301
+    left.merge(right)
+    assert left.scores() == whole.scores()
+    assert left.curves().image_ids == whole.curves().image_ids
+    assert left.curves().best.tobytes() == whole.curves().best.tobytes()
+
+
+def test_curves_hold_every_hit_exactly() -> None:
+    iou_thresholds = tuple(sorted({0.3, 0.5, 0.7, 1 / 3, 9 / 49, 0.83}))
+    for protocol in ("original", "wsolevaluation"):
+        metric = MaxBoxAcc(iou_thresholds, protocol=protocol, keep_curves=True)
+        for seed in range(6):
+            score_map, boxes = make_pair(seed)
+            metric.update(score_map, boxes, score_map.shape, f"image {seed}")
+        curves = metric.curves()
+        assert curves.best.dtype == np.float64
+        assert curves.best.shape == (6, 2, 100 if protocol == "original" else 255)
+        place = np.searchsorted(metric.thresholds, curves.thresholds)
+        for score in metric.scores():
+            if score.curve:
+                version, iou = int(score.name[10]), float(score.name.split("@")[1])
+                exact = min(iou_thresholds, key=lambda value: abs(value - iou))
+                accuracy = curves.hits(version, exact).mean(axis=0)
+                np.testing.assert_array_equal(accuracy, np.array(score.curve["accuracy"])[place])
+                assert accuracy.max() == score.value
+
+
+def test_an_iou_just_below_its_threshold_is_no_hit_as_it_would_be_in_float32() -> None:
+    # the IoU is 9 / 49, which is not a float32
+    score_map = np.zeros((10, 10))
+    score_map[:7, :7] = 1.0
+    metric = MaxBoxAcc((9 / 49,), [0.5], protocol="half_open", keep_curves=True)
+    metric.update(score_map, [Box((2, 2, 5, 5), 1)], name="cat")
+    assert metric.scores()[0].value == 1.0
+    assert metric.curves().hits(2, 9 / 49).all()
+    assert not metric.curves().hits(2, np.nextafter(9 / 49, 1)).any()
+
+
+def test_curves_know_image_class_and_size() -> None:
+    metric = MaxBoxAcc(thresholds=[0.2, 0.6], keep_curves=True)
+    metric.update(np.eye(10), [Box((0, 0, 5, 4), 2), Box((0, 0, 1, 1), 2)], name="b")
+    metric.update(np.eye(10), [Box((0, 0, 10, 10), 1)], name="b")
+    metric.update(np.eye(10), [Box((0, 0, 2, 5), 3)], name="a")
+    curves = metric.curves()
+    assert curves.image_ids == ("a", "b", "b")
+    assert curves.class_ids.tolist() == [3, 1, 2]
+    assert curves.shares.tolist() == np.array([0.1, 1.0, 0.2], np.float32).tolist()
+    assert curves.thresholds.tolist() == [0.2, 0.6]
+    with pytest.raises(DataError, match="b: expected each class of an image once, but class 1 came twice"):
+        metric.update(np.eye(10), [Box((0, 0, 10, 10), 1)], name="b")
+    with pytest.raises(DataError, match="needs the image's name"):
+        metric.update(np.eye(10), [Box((0, 0, 10, 10), 1)])
+    assert metric.scores()[0].counts["image-class pairs"] == 3
+    with pytest.raises(ConfigError, match="keep_curves=True"):
+        MaxBoxAcc().curves()
+
+
+def test_no_pair_has_empty_curves() -> None:
+    curves = MaxBoxAcc(keep_curves=True).curves()
+    assert (curves.best.shape, curves.image_ids) == ((0, 2, 100), ())
+
+
+def test_a_threshold_of_maps_as_given_must_be_the_same_for_all_maps() -> None:
+    # 0.499 and 0.5 fall on the same level of a map up to 255, but not of one up to 2 / 255
+    stretched = MaxBoxAcc(protocol="wsolevaluation", thresholds=[0.5])
+    assert stretched.at(0.499)[0].name == "BoxAccV2@0.3"
+    with pytest.raises(DataError, match=r"0\.505 was not among"):
+        MaxBoxAcc(protocol="wsolevaluation", thresholds=[0.5]).at(0.505)
+    with pytest.raises(DataError, match=r"0\.499 was not among"):
+        MaxBoxAcc(protocol="wsolevaluation_files", thresholds=[0.5, 0.51]).at(0.499)

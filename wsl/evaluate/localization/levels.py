@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import cv2
 import numpy as np
@@ -12,6 +13,7 @@ from numpy.typing import ArrayLike, NDArray
 from wsl.errors import DataError
 
 LEVELS = 256
+_FEW = 8  # contours, up to which asking each for its area is quicker than ranking their boxes first
 
 
 @dataclass(frozen=True)
@@ -24,27 +26,51 @@ class LevelBoxes:
     largest: int
 
 
-def to_8_bit(score_map: NDArray[np.floating], name: str = "score map") -> NDArray[np.uint8] | None:
-    """Min-max normalised map, times 255, cut (not rounded) to uint8 (H, W), in float64; None for a constant map.
-
-    DataError for a map that is not floating (H, W) or holds NaN or inf.
-    """
+def check_map(score_map: NDArray[Any], name: str = "score map") -> None:
+    """Raises DataError unless `score_map` is a finite floating (H, W) with at least one pixel."""
     if score_map.ndim != 2 or not np.issubdtype(score_map.dtype, np.floating) or score_map.size == 0:
         raise DataError(f"{name}: expected floating (H, W), but got {score_map.dtype} {score_map.shape}.")
     if not np.isfinite(score_map).all():
         raise DataError(f"{name}: expected finite scores, but {int((~np.isfinite(score_map)).sum())} are NaN or inf.")
+
+
+def to_8_bit(score_map: NDArray[np.floating], name: str = "score map") -> NDArray[np.uint8]:
+    """Min-max normalised map, times 255, cut (not rounded) to uint8 (H, W), in float64; all 0 for a constant map.
+
+    DataError for a map that is not floating (H, W) or holds NaN or inf.
+    """
+    check_map(score_map, name)
     values = score_map.astype(np.float64)
     values -= values.min()
     highest = values.max()
-    return (values / highest * 255).astype(np.uint8) if highest > 0 else None
+    if highest > 0:
+        values /= highest
+    return (values * 255).astype(np.uint8)
 
 
-def to_levels(thresholds: ArrayLike) -> NDArray[np.intp]:
-    """The 8-bit level int(t * 255) of each threshold in [0, 1): a pixel is foreground where it is above the level."""
+def to_8_bit_as_given(score_map: NDArray[np.floating], name: str = "score map") -> NDArray[np.uint8]:
+    """Map times 255, cut (not rounded) to uint8 (H, W), in float64.
+
+    DataError for a map that is not floating (H, W), not finite or not in [0, 1].
+    """
+    check_map(score_map, name)
+    if score_map.min() < 0 or score_map.max() > 1:
+        raise DataError(
+            f"{name}: expected scores in [0, 1], which this protocol takes as they are, but they range from "
+            f"{score_map.min():g} to {score_map.max():g}: normalise the maps or choose a protocol that does."
+        )
+    return (score_map.astype(np.float64) * 255).astype(np.uint8)
+
+
+def to_levels(thresholds: ArrayLike, peak: int = 255) -> NDArray[np.intp]:
+    """The 8-bit level int(t * peak) of each threshold in [0, 1), in float64, for a map whose largest value is `peak`.
+
+    A pixel is foreground where it is above the level.
+    """
     values = np.atleast_1d(np.asarray(thresholds, np.float64))
     if values.size == 0 or not ((values >= 0) & (values < 1)).all():
         raise DataError("thresholds: expected at least one, all in [0, 1).")
-    return (values * 255).astype(np.intp)
+    return (values * peak).astype(np.intp)
 
 
 def iterate_levels(image: NDArray[np.uint8], levels: ArrayLike) -> Iterator[LevelBoxes]:
@@ -64,9 +90,24 @@ def iterate_levels(image: NDArray[np.uint8], levels: ArrayLike) -> Iterator[Leve
 
 
 def _find_boxes(part: NDArray[np.uint8], level: int, left: int, top: int) -> LevelBoxes:
-    binary = (part > level).astype(np.uint8)
+    _, binary = cv2.threshold(part, level, 1, cv2.THRESH_BINARY)
     contours, _ = cv2.findContours(binary, cv2.RETR_TREE, cv2.CHAIN_APPROX_SIMPLE, offset=(left, top))
-    rectangles = np.array([cv2.boundingRect(contour) for contour in contours], np.float64)
-    rectangles[:, 2:] += rectangles[:, :2]
-    largest = int(np.argmax([cv2.contourArea(contour) for contour in contours]))
-    return LevelBoxes(level, rectangles, largest)
+    boxes = np.array([cv2.boundingRect(contour) for contour in contours], np.float64)
+    largest = _find_largest(contours, boxes)
+    boxes[:, 2:] += boxes[:, :2]
+    return LevelBoxes(level, boxes, largest)
+
+
+def _find_largest(contours: Sequence[Any], rectangles: NDArray[np.float64]) -> int:
+    """First contour of the greatest area; no contour encloses more than its box between the outer pixel centres."""
+    if len(contours) <= _FEW:
+        return int(np.argmax([cv2.contourArea(contour) for contour in contours]))
+    bounds = (rectangles[:, 2] - 1) * (rectangles[:, 3] - 1)
+    areas = np.zeros(len(contours))
+    greatest = 0.0
+    for index in np.argsort(-bounds):
+        if bounds[index] < greatest or bounds[index] == 0:
+            break
+        areas[index] = cv2.contourArea(contours[index])
+        greatest = max(greatest, areas[index])
+    return int(np.argmax(areas))
