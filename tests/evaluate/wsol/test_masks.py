@@ -80,3 +80,15 @@ def test_what_does_not_fit_is_refused(tmp_path: Path) -> None:
     boxes = WsolMetadata(Path("meta"), ("a",), {"a": 1}, {}, {"a": (Box((0, 0, 1, 1), 1),)}, {}, ())
     with pytest.raises(DataError, match=r"localization\.txt: expected masks, but it lists boxes"):
         WsolMasks(boxes, tmp_path, ORIGINAL)
+
+
+def test_real_masks_on_the_224_grid(real_data: Path) -> None:
+    root = real_data / "data" / "magnetic_tile" / "masks"
+    files = sorted(root.rglob("*.png"))[::25]
+    paths = {file.stem: MaskPaths((file.relative_to(root).as_posix(),), None) for file in files}
+    masks = WsolMasks(describe(paths), root, PUBLISHED)
+    for file in files:
+        values = cv2.imread(str(file), cv2.IMREAD_GRAYSCALE)
+        expected = cv2.resize(values, (224, 224), interpolation=cv2.INTER_NEAREST) > 0.5
+        np.testing.assert_array_equal(masks.read(file.stem)[0], expected)
+    assert any(masks.read(name)[0].any() for name in paths)  # tiles without a defect have empty masks
