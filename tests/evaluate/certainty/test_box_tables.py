@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from tests.evaluate.certainty.tables_of_images import COLUMNS, box_table, make_curves, make_ids, rows_of
 from tests.oracles.evaluate_certainty import best_column, box_share, mean, repeat
 from wsl.errors import ConfigError, DataError
-from wsl.evaluate.certainty.grouped_sums import count_hits
+from wsl.evaluate.certainty.grouped_sums import count_hits, weigh_rows
 from wsl.evaluate.certainty.pair_table import PairTable
 from wsl.evaluate.certainty.tables import index_images
 from wsl.evaluate.certainty.value_table import ValueTable
@@ -45,11 +45,11 @@ def test_max_box_acc_of_copied_images(seed: int, images: int, version: int) -> N
                 np.testing.assert_allclose(table.measure_classes(weights)[row, place], mean(shares), rtol=1e-14)
 
 
-def test_weights_that_are_not_whole_count_as_such() -> None:
+def test_sums_of_hits_are_exact_for_all_weights() -> None:
     hits = np.array([[True, False], [True, True]])
-    np.testing.assert_array_equal(count_hits(np.array([[0.25, 0.5]]), hits), [[0.75, 0.5]])
-    large = np.array([[2.0**24, 1.0]])  # in float32 the sum would stay 2^24
-    np.testing.assert_array_equal(count_hits(large, hits), [[2.0**24 + 1, 1.0]])
+    for weights in ([[0.25, 0.5]], [[2.0**24, 1.0]], [[2.0**24 + 1, 0.0]], [[3.0, 5.0]]):  # 2^24 + 1 is no float32
+        rows = weigh_rows(np.array(weights), np.array([0, 1]))
+        np.testing.assert_array_equal(count_hits(rows, hits), np.array(weights) @ hits)
 
 
 def box(x: float, class_id: int, score: float = 1.0) -> Box:

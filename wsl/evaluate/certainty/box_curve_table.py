@@ -17,7 +17,7 @@ from wsl.evaluate.certainty.checks import (
     check_thresholds,
     to_weights,
 )
-from wsl.evaluate.certainty.grouped_sums import RowGroups, count_hits, divide
+from wsl.evaluate.certainty.grouped_sums import RowGroups, count_hits, divide, weigh_rows
 from wsl.evaluate.certainty.tables import Integers, StoredTable, Values, find_class_ids
 from wsl.evaluate.certainty.threshold_choice import find_best, find_threshold, parse_threshold
 from wsl.evaluate.certainty.value_table import ValueTable
@@ -65,18 +65,18 @@ class BoxCurveTable(StoredTable):
         """Share of pairs found, float64 (B,), under weights (B, n)."""
         if self.threshold != "oracle_each":
             return self.at_chosen().measure(weights)
-        curves = self._count_all(to_weights(weights, len(self.image_ids)))
-        pairs = self._row_weights(weights).sum(axis=1)
-        return divide(curves.max(axis=2).sum(axis=1), pairs * len(self.iou_thresholds))
+        rows = weigh_rows(to_weights(weights, len(self.image_ids)), self.row_image)
+        best = self._count_all(rows).max(axis=2).sum(axis=1)
+        return divide(best, rows.sum(axis=1, dtype=np.float64) * len(self.iou_thresholds))
 
     def measure_classes(self, weights: ArrayLike) -> Values:
         """Share of the pairs of each class, float64 (B, C), at the threshold(s) of the whole."""
         if self.threshold != "oracle_each":
             return self.at_chosen().measure_classes(weights)
-        array = to_weights(weights, len(self.image_ids))
-        columns = find_best(self._count_all(array))
+        weighted = weigh_rows(to_weights(weights, len(self.image_ids)), self.row_image)
+        columns = find_best(self._count_all(weighted))
         groups = RowGroups.by_class(self.row_image, self.row_class, self.class_ids)
-        shares = [self._share_of_rows(array, groups.rows_of(group), columns) for group in range(len(self.class_ids))]
+        shares = [self._share_of(weighted, groups.rows_of(group), columns) for group in range(len(self.class_ids))]
         return np.stack(shares, axis=1)
 
     @cached_property
@@ -85,7 +85,7 @@ class BoxCurveTable(StoredTable):
         value = parse_threshold(self.threshold)
         if value is not None:
             return (find_threshold(self.thresholds, value),) * len(self.iou_thresholds)
-        counts = self._count_all(np.ones((1, len(self.image_ids))))
+        counts = self._count_all(np.ones((1, len(self.row_image))))
         return tuple(int(column) for column in find_best(counts)[0])
 
     def at_chosen(self) -> ValueTable:
@@ -110,19 +110,15 @@ class BoxCurveTable(StoredTable):
     def _curves(self) -> NDArray[np.floating]:
         return self.best[:, self.version - 1]
 
-    def _row_weights(self, weights: ArrayLike) -> Values:
-        return to_weights(weights, len(self.image_ids))[:, self.row_image]
-
-    def _count_all(self, weights: Values) -> Values:
+    def _count_all(self, row_weights: NDArray[np.floating]) -> Values:
         """Pairs found, float64 (B, IoU thresholds, T)."""
-        rows = weights[:, self.row_image]
-        return np.stack([count_hits(rows, self._curves >= limit) for limit in self.iou_thresholds], axis=1)
+        return np.stack([count_hits(row_weights, self._curves >= limit) for limit in self.iou_thresholds], axis=1)
 
-    def _share_of_rows(self, weights: Values, rows: NDArray[np.intp], columns: NDArray[np.intp]) -> Values:
+    def _share_of(self, row_weights: NDArray[np.floating], rows: NDArray[np.intp], columns: NDArray[np.intp]) -> Values:
         """Share of `rows` found, float64 (B,), where weighting b looks at threshold columns[b, IoU threshold]."""
-        row_weights = weights[:, self.row_image[rows]]
-        total = np.zeros(len(weights))
+        own_weights = row_weights[:, rows]
+        total = np.zeros(len(row_weights))
         for place, limit in enumerate(self.iou_thresholds):
-            counts = count_hits(row_weights, self._curves[rows] >= limit)
-            total += counts[np.arange(len(weights)), columns[:, place]]
-        return divide(total, row_weights.sum(axis=1) * len(self.iou_thresholds))
+            counts = count_hits(own_weights, self._curves[rows] >= limit)
+            total += counts[np.arange(len(total)), columns[:, place]]
+        return divide(total, own_weights.sum(axis=1, dtype=np.float64) * len(self.iou_thresholds))
