@@ -8,11 +8,13 @@ from hypothesis import strategies as st
 from tests.evaluate.certainty.tables_of_images import COLUMNS, box_table, make_curves, make_ids, rows_of
 from tests.oracles.evaluate_certainty import best_column, box_share, mean, repeat
 from wsl.errors import ConfigError, DataError
+from wsl.evaluate.certainty.box_curve_table import BoxCurveTable
 from wsl.evaluate.certainty.grouped_sums import count_hits, weigh_rows
 from wsl.evaluate.certainty.pair_table import PairTable
 from wsl.evaluate.certainty.tables import index_images
 from wsl.evaluate.certainty.value_table import ValueTable
-from wsl.evaluate.localization.given_boxes import BoxAccuracy, CorLoc
+from wsl.evaluate.localization.given_boxes import BoxAccuracy, CorLoc, find_class_overlaps
+from wsl.evaluate.localization.max_box_acc import MaxBoxAcc
 from wsl.types import Box
 
 LIMITS = (0.3, 0.5, 0.7)
@@ -52,6 +54,33 @@ def test_sums_of_hits_are_exact_for_all_weights() -> None:
         np.testing.assert_array_equal(count_hits(rows, hits), np.array(weights) @ hits)
 
 
+@pytest.mark.parametrize("policy", ["oracle", "oracle_each", "fixed:0.1"])
+def test_no_pair_has_no_score(policy: str) -> None:
+    table = box_table([{}, {}], threshold=policy)
+    assert np.isnan(table.measure([[1, 1]])).all()
+    assert table.measure_classes([[1, 1]]).shape == (1, 0)
+
+
+def test_value_is_that_of_the_accumulator_at_thresholds_that_share_a_level() -> None:
+    generator = np.random.default_rng(4)
+    accumulator = MaxBoxAcc(thresholds=np.arange(0, 1, 0.001), keep_curves=True)
+    for index in range(5):
+        truth = [Box((1.0, 2.0, 6.0, 7.0), 1 + index % 2)]
+        accumulator.update(generator.random((9, 8)), truth, name=f"image {index // 2}")
+    curves = accumulator.curves()
+    image_ids, row_image = index_images(curves.image_ids)
+    every = np.ones((1, len(image_ids)))
+    for policy, scores in (("oracle", accumulator.scores()), ("fixed:0.303", accumulator.at(0.303))):
+        by_name = {score.name[-len("V1@0.5") :]: score for score in scores}
+        for version, wanted in ((1, by_name["V1@0.5"]), (2, by_name["V2@0.5"])):
+            table = BoxCurveTable(
+                image_ids, row_image, curves.class_ids, curves.best, curves.thresholds, (0.5,), version, policy
+            )
+            assert table.measure(every)[0] == wanted.value
+            shares = [row["accuracy"] for row in wanted.per_class.values()]
+            assert table.measure_classes(every)[0].tolist() == shares
+
+
 def box(x: float, class_id: int, score: float = 1.0) -> Box:
     return Box((x, 0.0, x + 10.0, 10.0), class_id, score)
 
@@ -69,8 +98,6 @@ def make_overlaps(seed: int, images: int) -> tuple[list[list[Box]], list[list[Bo
 
 
 def test_agrees_with_corloc_and_box_accuracy_on_every_weighting() -> None:
-    from wsl.evaluate.localization.given_boxes import find_class_overlaps
-
     predicted, truth = make_overlaps(1, 6)
     found = [find_class_overlaps(p, t) for p, t in zip(predicted, truth, strict=True)]
     places, classes, known = rows_of(found)
@@ -109,7 +136,7 @@ def test_images_without_a_row_are_images() -> None:
     [
         ({"version": 3}, ConfigError, "version: expected 1 or 2"),
         ({"iou_thresholds": ()}, ConfigError, "iou_thresholds: expected values"),
-        ({"threshold": "fixed:0.3"}, DataError, "not in the table"),
+        ({"threshold": "fixed:0.05"}, DataError, "not in the table; expected at least 0.1"),
     ],
 )
 def test_settings_are_checked(settings: dict, error: type, message: str) -> None:

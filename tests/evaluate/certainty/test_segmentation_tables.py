@@ -19,14 +19,10 @@ from tests.evaluate.certainty.tables_of_images import (
 from tests.oracles.evaluate_certainty import at_threshold, best_column, class_ious, mean, repeat, sweep_curve
 from wsl.errors import ConfigError, DataError
 from wsl.evaluate.certainty.segmentation_table import SegmentationTable, compute_iou_of_sums
-from wsl.evaluate.segmentation.confusion import (
-    ABSENT,
-    Confusion,
-    compute_iou,
-    count_marginals,
-    count_pairs,
-    reduce_pairs,
-)
+from wsl.evaluate.certainty.sweep_table import SweepTable
+from wsl.evaluate.segmentation.confusion import ABSENT, Confusion, compute_iou, count_marginals
+from wsl.evaluate.segmentation.image_counts import ImageCounter
+from wsl.evaluate.segmentation.sweep import BackgroundSweep
 
 
 @settings(max_examples=30, deadline=None)
@@ -81,16 +77,36 @@ def test_sweep_classes_are_measured_at_the_threshold_of_the_whole() -> None:
     assert sweep_table(known, threshold="oracle").chosen == 0
 
 
-def test_agrees_with_the_confusion_of_real_label_maps() -> None:
+@pytest.mark.parametrize("predicted_ignore", ["background", "exclude"])
+def test_value_is_that_of_the_accumulator(predicted_ignore: str) -> None:
     generator = np.random.default_rng(3)
-    confusion, parts = Confusion(NUM_CLASSES), []
-    for _ in range(5):
+    confusion, counter = (kind(NUM_CLASSES, predicted_ignore) for kind in (Confusion, ImageCounter))
+    for index in range(5):
         truth, found = generator.choice(np.array([0, 1, 2, 3, 255], np.uint8), (2, 7, 5))
         confusion.update(truth, found)
-        true, predicted, hit = count_marginals(reduce_pairs(count_pairs(truth, found), NUM_CLASSES)[0])
-        parts.append({c: (true[c], predicted[c], hit[c]) for c in range(NUM_CLASSES + 1)})
-    table = segmentation_table(parts)
+        counter.update(truth, found, f"image {index}")
+    counts = counter.counts()
+    table = SegmentationTable(
+        counts.image_ids, counts.row_image, counts.row_class, counts.true, counts.predicted, counts.hit, NUM_CLASSES,
+        predicted_ignore=predicted_ignore,
+    )  # fmt: skip
     np.testing.assert_array_equal(table.measure_classes(np.ones((1, 5)))[0], compute_iou(confusion.matrix))
+    assert (table.truth() is None) == (predicted_ignore == "exclude")
+
+
+def test_value_is_that_of_the_sweep() -> None:
+    generator = np.random.default_rng(6)
+    sweep = BackgroundSweep(NUM_CLASSES, THRESHOLDS, keep_images=True)
+    for index in range(4):
+        truth = generator.choice(np.array([0, 1, 2, 3, 255], np.uint8), (6, 5))
+        sweep.update(generator.random((2, 6, 5)).astype(np.float32), [1, 3], truth, f"image {index}")
+    kept, best = sweep.image_curves(), sweep.best()
+    table = SweepTable(
+        kept.image_ids, kept.row_image, kept.row_class, kept.true, kept.predicted, kept.hit,
+        np.array(kept.thresholds), NUM_CLASSES,
+    )  # fmt: skip
+    assert table.thresholds[table.chosen] == best.threshold["value"]
+    assert table.measure(np.ones((1, 4)))[0] == pytest.approx(best.value, rel=1e-14)
 
 
 def test_iou_of_sums_follows_the_policies_of_the_confusion() -> None:
@@ -136,7 +152,9 @@ def test_rows_that_do_not_fit_are_refused(changes: dict, message: str) -> None:
 def test_settings_and_weights_are_checked() -> None:
     with pytest.raises(ConfigError, match="absent: expected one of"):
         make_table(absent="skipp")
-    with pytest.raises(DataError, match="different image ids"):
+    with pytest.raises(DataError, match="at least one image"):
+        replace(make_table(), image_ids=())
+    with pytest.raises(DataError, match="different image ids, but 'a' appears 2 times"):
         replace(make_table(), image_ids=("a", "a"))
     for weights in ([1, 1], [[1, 1, 1]], [[1, -1]], [[1, np.nan]]):
         with pytest.raises(DataError, match=r"weights: expected \(B, 2\)"):

@@ -19,7 +19,7 @@ from wsl.evaluate.certainty.checks import (
 )
 from wsl.evaluate.certainty.grouped_sums import RowGroups, count_hits, divide, weigh_rows
 from wsl.evaluate.certainty.tables import Integers, StoredTable, Values, find_class_ids
-from wsl.evaluate.certainty.threshold_choice import find_best, find_threshold, parse_threshold
+from wsl.evaluate.certainty.threshold_choice import find_best, find_threshold_below, parse_threshold
 from wsl.evaluate.certainty.value_table import ValueTable
 
 
@@ -31,6 +31,8 @@ class BoxCurveTable(StoredTable):
     A pair is found where IoU >= d, the score is the mean over `iou_thresholds` of the share found. `threshold` is
     "fixed:<value>", "oracle" (the best on the whole set for each IoU threshold, the first on equal shares, kept for
     every weighting) or "oracle_each" (chosen anew under each weighting, which is MaxBoxAcc of that sample).
+    `thresholds` ascend; of those that no map tells apart only the lowest is there, so a fixed value stands for the
+    last one at or below it.
     """
 
     kind: ClassVar[str] = "box_curves"
@@ -52,9 +54,11 @@ class BoxCurveTable(StoredTable):
             raise DataError(f"{self.kind}, best: expected (R, 2, T), but got {self.best.shape}.")
         if self.version not in (1, 2):
             raise ConfigError(f"version: expected 1 or 2, but got {self.version}.")
+        if (np.diff(self.thresholds) <= 0).any():
+            raise DataError(f"{self.kind}, thresholds: expected ascending ones.")
         value = parse_threshold(self.threshold)
         if value is not None:
-            find_threshold(self.thresholds, value)
+            find_threshold_below(self.thresholds, value)
 
     @cached_property
     def class_ids(self) -> tuple[int, ...]:
@@ -77,14 +81,14 @@ class BoxCurveTable(StoredTable):
         columns = find_best(self._count_all(weighted))
         groups = RowGroups.by_class(self.row_image, self.row_class, self.class_ids)
         shares = [self._share_of(weighted, groups.rows_of(group), columns) for group in range(len(self.class_ids))]
-        return np.stack(shares, axis=1)
+        return np.stack(shares, axis=1) if shares else np.zeros((len(weighted), 0))
 
     @cached_property
     def chosen(self) -> tuple[int, ...]:
         """Position of the threshold for each IoU threshold."""
         value = parse_threshold(self.threshold)
         if value is not None:
-            return (find_threshold(self.thresholds, value),) * len(self.iou_thresholds)
+            return (find_threshold_below(self.thresholds, value),) * len(self.iou_thresholds)
         counts = self._count_all(np.ones((1, len(self.row_image))))
         return tuple(int(column) for column in find_best(counts)[0])
 

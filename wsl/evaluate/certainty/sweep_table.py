@@ -21,6 +21,7 @@ from wsl.evaluate.certainty.segmentation_table import (
 )
 from wsl.evaluate.certainty.tables import Integers, StoredTable, Values
 from wsl.evaluate.certainty.threshold_choice import find_best, find_threshold, parse_threshold
+from wsl.evaluate.segmentation.scores import average_classes
 
 
 @dataclass(frozen=True, eq=False)
@@ -82,7 +83,10 @@ class SweepTable(StoredTable):
         value = parse_threshold(self.threshold)
         if value is not None:
             return find_threshold(self.thresholds, value)
-        return int(find_best(self.curve(np.ones((1, len(self.image_ids)))))[0])
+        iou = self._class_curves(np.ones((1, len(self.image_ids))))[0]
+        # rounded as in `BackgroundSweep.best`, so that both take the same of equal scores
+        ranks = [average_classes(row, self.background) for row in iou]
+        return int(np.argmax([-1.0 if value is None else value for value in ranks]))
 
     def at_chosen(self) -> SegmentationTable:
         """The table of the chosen threshold alone."""

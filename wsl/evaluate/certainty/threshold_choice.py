@@ -42,6 +42,14 @@ def find_threshold(thresholds: NDArray[np.floating], value: float) -> int:
     return int(near[0])
 
 
+def find_threshold_below(thresholds: NDArray[np.floating], value: float) -> int:
+    """Position of the last of ascending thresholds at or below `value`, in float32; DataError when all are above."""
+    position = int(np.searchsorted(np.asarray(thresholds, np.float32), np.float32(value), side="right")) - 1
+    if position < 0:
+        raise DataError(f"threshold {value:g} is not in the table; expected at least {float(thresholds[0]):g}.")
+    return position
+
+
 def find_best(curve: Values) -> NDArray[np.intp]:
     """Position of the highest value on the last axis, the first on equal values; undefined ones count as lowest."""
     return np.argmax(np.where(np.isnan(curve), -1.0, curve), axis=-1)
