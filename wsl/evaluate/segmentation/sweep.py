@@ -25,12 +25,13 @@ from wsl.seeds.labels import check_class_ids
 from wsl.types import IGNORE, ClassSet, LabelMap, Scores
 
 _LARGEST_FLOAT32_BITS = int(np.array([np.finfo(np.float32).max], np.float32).view(np.int32)[0])
+_PARTS = 1300  # three rounds end the search: 1300^3 > 2^31
 
 
 def find_critical_scores(rule: str, values: ArrayLike) -> NDArray[np.float32]:
     """For each value of a background rule the score that a pixel must exceed to be foreground, float32 (T,).
 
-    Exact: found by halving the ordered float32 numbers with the rule itself, so ties fall as in `label_from_scores`.
+    Exact: found by dividing the ordered float32 numbers with the rule itself, so ties fall as in `label_from_scores`.
     """
     return np.array([_find_critical_score(rule, float(value)) for value in np.atleast_1d(values)], np.float32)
 
@@ -38,10 +39,12 @@ def find_critical_scores(rule: str, values: ArrayLike) -> NDArray[np.float32]:
 def _find_critical_score(rule: str, value: float) -> np.float32:
     low, high = 0, _LARGEST_FLOAT32_BITS  # bit patterns of non-negative float32 are in the order of the numbers
     while high - low > 1:
-        middle = (low + high) // 2
-        score = np.array([middle], np.int32).view(np.float32)
-        is_foreground = score[0] > compute_background(score[None, None], rule, value)[0, 0]
-        low, high = (low, middle) if is_foreground else (middle, high)
+        places = low + (high - low) * np.arange(_PARTS + 1, dtype=np.int64) // _PARTS
+        scores = places.astype(np.int32).view(np.float32)
+        is_foreground = scores > compute_background(scores[None, None], rule, value)[0]
+        is_foreground[0], is_foreground[-1] = False, True  # known from the round before; the largest number exceeds all
+        first = int(np.argmax(is_foreground))
+        low, high = int(places[first - 1]), int(places[first])
     return np.float32(np.array([low], np.int32).view(np.float32)[0])
 
 
