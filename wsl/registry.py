@@ -37,6 +37,10 @@ class Registry(Generic[T]):
         """All names, sorted."""
         return sorted(self._entries)
 
+    def in_order(self) -> list[str]:
+        """All names in the order in which they were registered."""
+        return list(self._entries)
+
 
 def check_option_names(setting: str, method: Any, options: Iterable[str]) -> None:
     """Raises ConfigError with the nearest name for an option that `method`, a dataclass, has no field for.

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Generic, Protocol, TypeVar
+from typing import Any, Generic, Protocol, TypeVar
 
 from wsl.progress import Progress
 from wsl.workers import map_in_processes
@@ -16,7 +16,7 @@ FEW = 4  # chunks per process below which starting processes would take longer t
 class Mergeable(Protocol):
     """Sums over images that can be joined exactly."""
 
-    def merge(self, other: Mergeable, /) -> None: ...
+    def merge(self, other: Any, /) -> None: ...
 
 
 Sums = TypeVar("Sums", bound=Mergeable)

@@ -1,13 +1,16 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from wsl.data.reader import Dataset
 from wsl.errors import DataError
-from wsl.evaluate.files.box_folders import evaluate_boxes, evaluate_boxes_file
+from wsl.evaluate.files.box_folders import evaluate_boxes
+from wsl.evaluate.files.options import EvaluateOptions
+from wsl.evaluate.result import Score
 from wsl.types import Box, ClassSet, Instance, Sample
 
 CLASSES = ClassSet(("cat", "dog"))
@@ -28,6 +31,10 @@ def values_of(scores: list) -> dict[str, float | None]:
     return {score.name: score.value for score in scores}
 
 
+def score_file(path: Path, dataset: Dataset, missing: str = "error") -> list[Score]:
+    return evaluate_boxes(path, dataset, EvaluateOptions(missing=missing)).scores
+
+
 def write_boxes(folder: Path, image_id: str, *boxes: tuple[list[float], int]) -> None:
     path = folder / f"{image_id}.json"
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -38,7 +45,7 @@ def write_boxes(folder: Path, image_id: str, *boxes: tuple[list[float], int]) ->
 def test_a_folder_of_boxes(tmp_path: Path) -> None:
     write_boxes(tmp_path, "a", ([0, 0, 40, 40], 1))
     write_boxes(tmp_path, "b/0012", ([10, 10, 50, 30], 2))
-    scores = evaluate_boxes_file(tmp_path, make_dataset())
+    scores = score_file(tmp_path, make_dataset())
     values = values_of(scores)
     assert len(scores) == 12 + 2 + 1 + 8
     assert values["VOC AP@0.5"] == values["VOC07 AP@0.5"] == 0.5
@@ -55,32 +62,34 @@ def test_xml_and_json_in_one_folder(tmp_path: Path) -> None:
     (tmp_path / "b").mkdir()
     corners = "".join(f"<{side}>{value}</{side}>" for side, value in zip(SIDES, (11, 11, 50, 50), strict=True))
     (tmp_path / "b" / "0012.xml").write_text(f"<a><object><name>dog</name><bndbox>{corners}</bndbox></object></a>")
-    values = values_of(evaluate_boxes_file(tmp_path, make_dataset()))
+    values = values_of(score_file(tmp_path, make_dataset()))
     assert values["box AP"] == values["VOC AP@0.5"] == values["CorLoc"] == 1.0
     write_boxes(tmp_path, "b/0012", ([10, 10, 50, 30], 2))
     with pytest.raises(DataError, match=r"are both of image 'b/0012'"):
-        evaluate_boxes_file(tmp_path, make_dataset())
+        score_file(tmp_path, make_dataset())
 
 
-def test_a_crowd_is_difficult_for_voc() -> None:
+def test_a_crowd_is_difficult_for_voc(tmp_path: Path) -> None:
     box = Box((0, 0, 40, 40), 1)
     sample = Sample("a", Path("a.jpg"), (1,), (Instance(1, box, crowd=True), Instance(1, Box((50, 50, 60, 60), 1))))
-    scores = {score.name: score for score in evaluate_boxes({"a": [box]}, [sample], CLASSES)}
+    write_boxes(tmp_path, "a", ([0, 0, 40, 40], 1))
+    dataset = replace(make_dataset(), samples=(sample,))
+    scores = {score.name: score for score in score_file(tmp_path, dataset)}
     assert scores["VOC AP@0.5"].per_class["cat"] == {"ap": 0.0, "precision": None, "recall": 0.0}
     assert scores["VOC AP@0.5"].conventions["crowd"] == "as difficult"
 
 
 def test_an_empty_folder(tmp_path: Path) -> None:
     with pytest.raises(DataError, match=r"no prediction for 2 of 2 images .*it holds no such file at all"):
-        evaluate_boxes_file(tmp_path, make_dataset(), "background")
+        score_file(tmp_path, make_dataset(), "background")
 
 
 def test_images_without_prediction(tmp_path: Path) -> None:
     write_boxes(tmp_path, "a", ([0, 0, 40, 40], 1))
     with pytest.raises(DataError, match="no prediction for 1 of 2 images"):
-        evaluate_boxes_file(tmp_path, make_dataset())
-    assert values_of(evaluate_boxes_file(tmp_path, make_dataset(), "background"))["CorLoc"] == 0.5
-    assert values_of(evaluate_boxes_file(tmp_path, make_dataset(), "skip"))["CorLoc"] == 1.0
+        score_file(tmp_path, make_dataset())
+    assert values_of(score_file(tmp_path, make_dataset(), "background"))["CorLoc"] == 0.5
+    assert values_of(score_file(tmp_path, make_dataset(), "skip"))["CorLoc"] == 1.0
 
 
 def test_a_results_list_with_names_or_numbers(tmp_path: Path) -> None:
@@ -90,13 +99,13 @@ def test_a_results_list_with_names_or_numbers(tmp_path: Path) -> None:
         {"image_id": 12, "category_id": 2, "bbox": [10, 10, 40, 40], "score": 0.9},
     ]
     path.write_text(json.dumps(entries))
-    assert values_of(evaluate_boxes_file(path, make_dataset()))["box AP"] == 1.0
+    assert values_of(score_file(path, make_dataset()))["box AP"] == 1.0
     with pytest.raises(DataError, match="give the annotations JSON file as ground truth"):
-        evaluate_boxes_file(path, make_dataset("coco"))
+        score_file(path, make_dataset("coco"))
     with pytest.raises(DataError, match="result 2: image_id 12 is not an image"):
-        evaluate_boxes_file(path, make_dataset(ids=("a", "b")))
+        score_file(path, make_dataset(ids=("a", "b")))
     path.write_text("[]")
-    assert values_of(evaluate_boxes_file(path, make_dataset()))["box AP"] == 0.0
+    assert values_of(score_file(path, make_dataset()))["box AP"] == 0.0
 
 
 @pytest.mark.parametrize(
@@ -116,22 +125,20 @@ def test_results_that_do_not_fit_are_refused(tmp_path: Path, change: dict, messa
     path = tmp_path / "results.json"
     path.write_text(json.dumps([{"image_id": "a", "category_id": 1, "bbox": [0, 0, 9, 9], "score": 1} | change]))
     with pytest.raises(DataError, match=message):
-        evaluate_boxes_file(path, make_dataset())
+        score_file(path, make_dataset())
 
 
 def test_numbers_that_two_images_share_are_not_guessed(tmp_path: Path) -> None:
     path = tmp_path / "results.json"
     path.write_text(json.dumps([{"image_id": 12, "category_id": 1, "bbox": [0, 0, 9, 9], "score": 1}]))
     with pytest.raises(DataError, match="image_id 12 is not an image"):
-        evaluate_boxes_file(path, make_dataset(ids=("a/012", "b/12")))
+        score_file(path, make_dataset(ids=("a/012", "b/12")))
 
 
-def test_boxes_of_unknown_images_and_data_without_boxes_are_refused(tmp_path: Path) -> None:
-    with pytest.raises(DataError, match="the first is 'unknown'"):
-        evaluate_boxes({"unknown": []}, make_dataset().samples, CLASSES)
+def test_data_without_boxes_is_refused(tmp_path: Path) -> None:
     bare = Dataset(Path("root"), "folder", CLASSES, make_dataset().samples[2:], (), True, False, False, "")
     with pytest.raises(DataError, match="no boxes to score against"):
-        evaluate_boxes_file(tmp_path, bare)
+        score_file(tmp_path, bare)
     (tmp_path / "x.json").write_text("{}")
     with pytest.raises(DataError, match="expected a COCO results list"):
-        evaluate_boxes_file(tmp_path / "x.json", make_dataset())
+        score_file(tmp_path / "x.json", make_dataset())

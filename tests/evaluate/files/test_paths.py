@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -9,7 +10,10 @@ from PIL import Image
 
 from wsl.data.label_maps import write_label_map
 from wsl.errors import ConfigError, DataError
-from wsl.evaluate.files.paths import evaluate_paths, guess_kind, is_mask_folder
+from wsl.evaluate.files.guessing import guess_kind, is_mask_folder
+from wsl.evaluate.files.options import EvaluateOptions
+from wsl.evaluate.files.paths import evaluate_paths
+from wsl.evaluate.result import Score
 from wsl.types import ClassSet
 
 LABELS = np.array([[0, 0, 1, 1], [0, 0, 1, 1], [0, 0, 0, 0]], np.uint8)
@@ -57,12 +61,16 @@ def write_coco(root: Path) -> Path:
     return root
 
 
+def score(prediction: Path, truth: Path, **options: Any) -> list[Score]:
+    return evaluate_paths(prediction, truth, EvaluateOptions(**options)).scores
+
+
 def names_of(scores: list) -> set[str]:
     return {score.name for score in scores}
 
 
 def test_label_maps_against_label_maps(tmp_path: Path) -> None:
-    scores = evaluate_paths(write_masks(tmp_path / "p"), write_masks(tmp_path / "t"), classes=ClassSet(("cat",)))
+    scores = score(write_masks(tmp_path / "p"), write_masks(tmp_path / "t"), classes=ClassSet(("cat",)))
     assert scores[0].value == 1.0
     assert list(scores[0].per_class) == ["background", "cat"]
 
@@ -71,11 +79,11 @@ def test_label_maps_against_a_data_set(tmp_path: Path) -> None:
     root = write_dataset(tmp_path / "t")
     write_masks(tmp_path / "p", "crack/x", "crack/y")
     write_label_map(tmp_path / "p" / "good" / "z.png", np.zeros((3, 4), np.uint8))
-    scores = evaluate_paths(tmp_path / "p", root)
+    scores = score(tmp_path / "p", root)
     assert scores[0].value == 1.0
     assert scores[0].counts["images"] == 3
     assert list(scores[0].per_class) == ["good", "crack"]
-    part = evaluate_paths(tmp_path / "p", root, split="val")
+    part = score(tmp_path / "p", root, split="val")
     assert part[0].counts["images"] + part[0].counts["predictions without ground truth"] == 3
 
 
@@ -83,8 +91,8 @@ def test_score_maps(tmp_path: Path) -> None:
     truth = write_masks(tmp_path / "t", "a")
     (tmp_path / "p").mkdir()
     np.savez(tmp_path / "p" / "a.npz", scores=(LABELS[None] * np.float32(0.7)), class_ids=np.array([1]))
-    (score,) = evaluate_paths(tmp_path / "p", truth)
-    assert (score.value, score.threshold["provenance"]) == (1.0, "oracle")
+    (found,) = score(tmp_path / "p", truth, metrics=("miou_sweep",))
+    assert (found.value, found.threshold["provenance"]) == (1.0, "oracle")
 
 
 def test_boxes_and_coco_files_against_a_coco_data_set(tmp_path: Path) -> None:
@@ -93,15 +101,15 @@ def test_boxes_and_coco_files_against_a_coco_data_set(tmp_path: Path) -> None:
     boxes = [{"xyxy": [2, 0, 4, 2], "class_id": 1, "class": "cat", "score": 1.0}]
     for name in ("a", "b"):
         write_json(tmp_path / "p" / f"{name}.json", {"image_id": name, "size": [3, 4], "boxes": boxes})
-    assert "CorLoc" in names_of(evaluate_paths(tmp_path / "p", root))
-    assert "CorLoc" in names_of(evaluate_paths(tmp_path / "p", annotations))
+    assert "CorLoc" in names_of(score(tmp_path / "p", root))
+    assert "CorLoc" in names_of(score(tmp_path / "p", annotations))
     results = [{"image_id": n, "category_id": 17, "bbox": [2, 0, 2, 2], "score": 0.5} for n in (7, 8)]
     path = write_json(tmp_path / "results.json", results)
-    assert evaluate_paths(path, annotations)[0].value == pytest.approx(1.0)
-    assert evaluate_paths(annotations, root)[0].value == pytest.approx(1.0)
-    assert evaluate_paths(annotations, annotations, kind="coco")[0].value == pytest.approx(1.0)
+    assert score(path, annotations)[0].value == pytest.approx(1.0)
+    assert score(annotations, root)[0].value == pytest.approx(1.0)
+    assert score(annotations, annotations, kind="coco")[0].value == pytest.approx(1.0)
     with pytest.raises(ConfigError, match="split 'val' needs a data set"):
-        evaluate_paths(path, annotations, split="val")
+        score(path, annotations, split="val")
 
 
 def test_a_folder_of_masks_is_told_from_a_data_set(tmp_path: Path) -> None:
@@ -128,12 +136,12 @@ def test_what_cannot_be_guessed_says_what_is_accepted(tmp_path: Path) -> None:
     with pytest.raises(DataError, match="holds files for boxes and label_maps; say which with kind=boxes"):
         guess_kind(tmp_path / "both")
     truth = write_masks(tmp_path / "t")
-    assert evaluate_paths(tmp_path / "both", truth, kind="label_maps")[0].value == 1.0
+    assert score(tmp_path / "both", truth, kind="label_maps")[0].value == 1.0
     with pytest.raises(DataError, match="boxes are scored against a data set"):
-        evaluate_paths(tmp_path / "both", truth, kind="boxes")
+        score(tmp_path / "both", truth, kind="boxes")
     with pytest.raises(ConfigError, match="kind: expected one of auto"):
-        evaluate_paths(truth, truth, kind="masks")
+        score(truth, truth, kind="pictures")
     with pytest.raises(ConfigError, match="split 'val' needs a data set"):
-        evaluate_paths(truth, truth, split="val")
+        score(truth, truth, split="val")
     with pytest.raises(DataError, match="none: no such file or folder; expected label maps, a data set"):
-        evaluate_paths(truth, tmp_path / "none")
+        score(truth, tmp_path / "none")

@@ -13,13 +13,20 @@ from PIL import Image as PilImage
 from wsl.data.reader import Dataset, open_dataset
 from wsl.data.rle import decode_mask, encode_mask
 from wsl.errors import DataError
-from wsl.evaluate.files.rle_folders import evaluate_rle
+from wsl.evaluate.files.options import EvaluateOptions
+from wsl.evaluate.files.rle_folders import evaluate_masks
 from wsl.evaluate.files.rle_json import ImageMasks, PredictedMask, draw_label_map, read_mask_file, read_mask_list
+from wsl.evaluate.result import Score
 from wsl.types import Box, ClassSet, Instance, MaskSource, Sample
 
 CLASSES = ClassSet(("cat", "dog"))
 SIZE = (20, 30)
 SQUARE = [[2, 3, 12, 3, 12, 13, 2, 13]]  # x 2..11, y 3..12
+
+
+def score_masks(path: Path, dataset: Dataset, missing: str = "error", boundary: bool = False) -> list[Score]:
+    options = EvaluateOptions(missing=missing, boundary=boundary, metrics=("miou",))
+    return evaluate_masks(path, dataset, options).scores
 
 
 def make_mask(top: int, left: int, bottom: int, right: int) -> np.ndarray:
@@ -106,7 +113,7 @@ def test_masks_count_as_instances_and_as_label_maps(tmp_path: Path) -> None:
     dog = {"segmentation": encode_mask(make_mask(0, 20, 20, 30)), "class_id": 2}
     write(tmp_path / "found" / "a.json", {"size": list(SIZE), "masks": [below, cat]})
     write(tmp_path / "found" / "b" / "0012.json", {"size": list(SIZE), "masks": [dog]})
-    scores = evaluate_rle(tmp_path / "found", dataset)
+    scores = score_masks(tmp_path / "found", dataset)
     values = values_of(scores)
     assert values["mask AP"] == 1.0
     assert values["mIoU"] == values["pixel accuracy"] == 1.0
@@ -116,8 +123,8 @@ def test_masks_count_as_instances_and_as_label_maps(tmp_path: Path) -> None:
         {"image_id": image_id, "category_id": mask["class_id"], "score": 1.0, "segmentation": mask["segmentation"]}
         for image_id, mask in (("a", cat), (12, dog))
     ]
-    assert values_of(evaluate_rle(write(tmp_path / "flat.json", flat), dataset)) == values
-    half = values_of(evaluate_rle(write(tmp_path / "half.json", flat[:1]), dataset))
+    assert values_of(score_masks(write(tmp_path / "flat.json", flat), dataset)) == values
+    half = values_of(score_masks(write(tmp_path / "half.json", flat[:1]), dataset))
     assert (half["mask AP"], half["mIoU"]) == (0.5, pytest.approx((900 / 1100 + 1 + 0) / 3))
 
 
@@ -125,7 +132,7 @@ def test_boundary_ap_when_asked(tmp_path: Path) -> None:
     pytest.importorskip("faster_coco_eval")
     dataset = make_dataset(tmp_path / "data")
     flat = [{"image_id": "a", "category_id": 1, "score": 1.0, "segmentation": encode_mask(make_mask(3, 2, 13, 13))}]
-    values = values_of(evaluate_rle(write(tmp_path / "flat.json", flat), dataset, boundary=True))
+    values = values_of(score_masks(write(tmp_path / "flat.json", flat), dataset, boundary=True))
     # masks 100 of 110 pixels; one-pixel contours share 27 of the 36 and 38
     assert values["mask AP50"] == values["boundary AP50"] == 0.5
     assert values["mask AP75"] == 0.5
@@ -136,12 +143,12 @@ def test_missing_images(tmp_path: Path) -> None:
     dataset = make_dataset(tmp_path / "data")
     write(tmp_path / "found" / "a.json", {"size": list(SIZE), "masks": [{**ENTRY, "class_id": 1, "class": "cat"}]})
     with pytest.raises(DataError, match="no prediction for 1 of 2 images"):
-        evaluate_rle(tmp_path / "found", dataset)
-    assert values_of(evaluate_rle(tmp_path / "found", dataset, "skip"))["mask AP"] == 1.0
-    assert values_of(evaluate_rle(tmp_path / "found", dataset, "background"))["mask AP"] == 0.5
+        score_masks(tmp_path / "found", dataset)
+    assert values_of(score_masks(tmp_path / "found", dataset, "skip"))["mask AP"] == 1.0
+    assert values_of(score_masks(tmp_path / "found", dataset, "background"))["mask AP"] == 0.5
     (tmp_path / "empty").mkdir()
     with pytest.raises(DataError, match="it holds no such file at all"):
-        evaluate_rle(tmp_path / "empty", dataset, "background")
+        score_masks(tmp_path / "empty", dataset, "background")
 
 
 @pytest.mark.parametrize(
@@ -185,7 +192,7 @@ RESULT = {"image_id": "a", "category_id": 2, "segmentation": ENTRY["segmentation
 )
 def test_other_lists_are_refused(tmp_path: Path, content: Any, message: str) -> None:
     with pytest.raises(DataError, match=rf"a\.json.*{message}"):
-        evaluate_rle(write(tmp_path / "a.json", content), make_dataset(tmp_path / "data"))
+        score_masks(write(tmp_path / "a.json", content), make_dataset(tmp_path / "data"))
 
 
 def test_nothing_to_score_against(tmp_path: Path) -> None:
@@ -196,7 +203,7 @@ def test_nothing_to_score_against(tmp_path: Path) -> None:
     for each, message in ((sample, "neither instances nor masks"), (boxed, "boxes but no masks")):
         dataset = Dataset(Path("root"), "voc", CLASSES, (each,), (), False, False, True, "")
         with pytest.raises(DataError, match=f"root: the data set has {message}"):
-            evaluate_rle(path, dataset)
+            score_masks(path, dataset)
 
 
 def test_class_ids_that_no_label_map_can_hold() -> None:
@@ -215,5 +222,5 @@ def test_real_instances_against_themselves(real_data: Path, tmp_path: Path) -> N
         for one in each.instances or ()
     ]
     part = Dataset(dataset.root, "coco", dataset.classes, tuple(samples), (), False, True, True, "part")
-    values = values_of(evaluate_rle(write(tmp_path / "flat.json", flat), part))
+    values = values_of(score_masks(write(tmp_path / "flat.json", flat), part))
     assert values["mask AP"] == values["mIoU"] == 1.0

@@ -7,7 +7,16 @@ import pytest
 
 from wsl.data.label_maps import write_label_map
 from wsl.errors import ConfigError, DataError
-from wsl.evaluate.files.sources import find_largest_class, list_files_by_id, open_mask_folder, pair_files
+from wsl.evaluate.files.found_classes import find_classes
+from wsl.evaluate.files.sources import (
+    list_files_by_id,
+    open_truth,
+    pair_files,
+    read_size,
+    read_truth,
+    require_masks,
+)
+from wsl.progress import Silent
 
 
 def touch(folder: Path, *names: str) -> Path:
@@ -55,10 +64,14 @@ def test_missing_files_are_an_error_by_default(tmp_path: Path) -> None:
 def test_a_folder_of_label_maps(tmp_path: Path) -> None:
     write_label_map(tmp_path / "a.png", np.array([[0, 3, 255]], np.uint8))
     write_label_map(tmp_path / "b" / "c.png", np.array([[5], [0]], np.uint8))
-    masks = open_mask_folder(tmp_path)
-    assert masks.image_ids == ("a", "b/c")
-    assert masks.size("b/c") == (2, 1)
-    assert masks.read("a").tolist() == [[0, 3, 255]]
-    assert find_largest_class(masks) == 5
+    truth = open_truth(tmp_path)
+    assert truth.image_ids == ("a", "b/c")
+    assert read_size(truth.sources["b/c"]) == (2, 1)
+    assert read_truth(truth.sources["a"], 5).tolist() == [[0, 3, 255]]
+    assert require_masks(truth) == truth
+    names = find_classes(truth, 1, Silent())
+    assert names.names == ("class 1", "class 2", "class 3", "class 4", "class 5")
+    write_label_map(tmp_path / "p.png", np.array([[7, 255]], np.uint8))
+    assert len(find_classes(truth, 1, Silent(), {"a": tmp_path / "p.png", "b/c": None})) == 7
     with pytest.raises(DataError, match="there is none"):
-        open_mask_folder(touch(tmp_path / "empty", "x.txt"))
+        open_truth(touch(tmp_path / "empty", "x.txt"))

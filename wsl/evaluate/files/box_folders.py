@@ -3,79 +3,52 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from wsl.data.reader import Dataset
 from wsl.errors import DataError
-from wsl.evaluate.detection.coco import build_coco_ground_truth, build_coco_results, compute_coco_scores
-from wsl.evaluate.detection.voc_ap import VocAp
 from wsl.evaluate.files.box_files import is_number, read_box_file
 from wsl.evaluate.files.box_xml import read_box_xml
+from wsl.evaluate.files.options import EvaluateOptions, Evaluation
 from wsl.evaluate.files.sources import pair_files
-from wsl.evaluate.localization.given_boxes import BoxAccuracy, CorLoc
-from wsl.evaluate.result import Score
+from wsl.evaluate.metrics import MetricSet, choose_metrics
+from wsl.evaluate.metrics.case import BoxCase
 from wsl.files import read_json
 from wsl.progress import Progress, Silent, track
-from wsl.types import Box, ClassSet, Instance, Sample
+from wsl.types import Box, ClassSet, Sample
 
 _READERS: dict[str, Callable[[Path, ClassSet], list[Box]]] = {".json": read_box_file, ".xml": read_box_xml}
 
 
-def evaluate_boxes(predicted: Mapping[str, Sequence[Box]], samples: Sequence[Sample], classes: ClassSet) -> list[Score]:
-    """COCO AP/AR, VOC AP, CorLoc and box accuracy of the boxes of each image_id; images without an entry have no box.
-
-    Samples whose boxes are not known are left out. VOC AP takes crowds for difficult objects.
-    DataError for an image_id that is not among the scored samples.
-    """
-    scored = [sample for sample in samples if sample.instances is not None]
-    unknown = sorted(set(predicted) - {sample.image_id for sample in scored})
-    if unknown:
-        raise DataError(f"{len(unknown)} image ids have no ground-truth boxes, the first is '{unknown[0]}'.")
-    voc_ap, corloc, accuracy = VocAp(), CorLoc(), BoxAccuracy()
-    for sample in scored:
-        found = predicted.get(sample.image_id, ())
-        voc_ap.update(found, _mark_crowds(sample), sample.image_id)
-        corloc.update(found, sample.boxes or ())
-        accuracy.update(found, sample.boxes or ())
-    # COCO's box scores need no image size; the masks of the instances would be drawn in vain
-    plain = ((sample.image_id, (0, 0), _without_masks(sample)) for sample in scored)
-    truth, numbers = build_coco_ground_truth(plain, classes)
-    results = build_coco_results(predicted, numbers)
-    return [
-        *compute_coco_scores(truth, results, "bbox"),
-        *(
-            replace(score, conventions=score.conventions | {"crowd": "as difficult"})
-            for score in voc_ap.scores(classes)
-        ),
-        corloc.score(classes),
-        *accuracy.scores(classes),
-    ]
-
-
-def evaluate_boxes_file(
-    prediction: Path, dataset: Dataset, missing: str = "error", progress: Progress | None = None
-) -> list[Score]:
-    """`evaluate_boxes` for a folder of box files or a COCO results list.
+def evaluate_boxes(
+    prediction: Path,
+    dataset: Dataset,
+    options: EvaluateOptions = EvaluateOptions(),  # noqa: B008 (frozen)
+    progress: Progress | None = None,
+) -> Evaluation:
+    """Scores of a folder of box files or of a COCO results list.
 
     A folder holds one file per image, JSON (see `wsl.evaluate.files.box_files`) or XML (`wsl.evaluate.files.box_xml`).
 
     In a results list `image_id` is ours (a number is looked for among names that are numbers, as COCO's are) and
-    `category_id` is the class_id; boxes are xywh. `missing` as in `pair_files`; an image that a results list does
-    not mention has no box. For COCO annotations give the JSON file itself as ground truth (`evaluate_coco_json`):
-    its category ids are not class ids.
+    `category_id` is the class_id; boxes are xywh. An image that a results list does not mention has no box. For COCO
+    annotations give the JSON file itself as ground truth (`evaluate_coco_json`): its category ids are not class ids.
     """
     scored = [sample for sample in dataset.samples if sample.instances is not None]
     if not scored:
         raise DataError(f"{dataset.root}: the data set has no boxes to score against.")
     if prediction.is_dir():
-        predicted, counts = _read_folder(prediction, scored, dataset.classes, missing, progress or Silent())
+        predicted, counts = _read_folder(prediction, scored, dataset.classes, options.missing, progress or Silent())
         scored = [sample for sample in scored if sample.image_id in predicted]
     else:
         predicted, counts = _read_results(prediction, scored, dataset), {}
-    scores = evaluate_boxes(predicted, scored, dataset.classes)
-    return [replace(score, counts=score.counts | counts) for score in scores]
+    settings = options.settings(dataset.classes, has_masks=False, has_boxes=True)
+    metrics = MetricSet(choose_metrics("boxes", options.metrics, settings), settings)
+    for sample in scored:
+        found = tuple(predicted.get(sample.image_id, ()))
+        metrics.update(BoxCase(sample.image_id, found, sample.instances or ()))
+    return Evaluation(metrics.scores(), metrics.tables()).with_counts(counts)
 
 
 def _read_folder(
@@ -142,13 +115,3 @@ def _check_entry(entry: dict[str, Any], names: Mapping[Any, str], dataset: Datas
         )
     if not is_number(entry.get("score")):
         raise DataError(f"{where}: expected a finite number as 'score', but got {entry.get('score')!r:.80}.")
-
-
-def _without_masks(sample: Sample) -> list[Instance]:
-    return [replace(instance, segmentation=None) for instance in sample.instances or ()]
-
-
-def _mark_crowds(sample: Sample) -> list[Box]:
-    return [
-        replace(instance.box, difficult=instance.crowd or instance.box.difficult) for instance in sample.instances or ()
-    ]

@@ -6,12 +6,12 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from wsl.data.ground_truth import read_ground_truth
 from wsl.data.images import read_image_size
 from wsl.data.reader import Dataset
 from wsl.errors import DataError
 from wsl.evaluate.detection.coco import build_coco_ground_truth, compute_coco_scores
 from wsl.evaluate.files.box_folders import find_image_names
+from wsl.evaluate.files.options import EvaluateOptions, Evaluation
 from wsl.evaluate.files.rle_json import (
     ImageMasks,
     build_mask_results,
@@ -19,29 +19,25 @@ from wsl.evaluate.files.rle_json import (
     read_mask_file,
     read_mask_list,
 )
-from wsl.evaluate.files.sources import pair_files
+from wsl.evaluate.files.sources import pair_files, read_truth
+from wsl.evaluate.metrics import MetricSet, choose_metrics
+from wsl.evaluate.metrics.case import LabelMapCase
 from wsl.evaluate.result import Score
-from wsl.evaluate.segmentation.confusion import Confusion
-from wsl.evaluate.segmentation.scores import segmentation_scores
 from wsl.progress import Progress, Silent, track
 from wsl.types import Sample
 
 
-def evaluate_rle(
+def evaluate_masks(
     prediction: Path,
     dataset: Dataset,
-    missing: str = "error",
-    absent: str = "skip",
-    boundary: bool = False,
-    backend: str = "auto",
+    options: EvaluateOptions = EvaluateOptions(),  # noqa: B008 (frozen)
     progress: Progress | None = None,
-) -> list[Score]:
+) -> Evaluation:
     """Every score that the ground truth allows, for a folder of mask files or one file of all (see `rle_json`).
 
-    Where all objects have masks: COCO's mask AP/AR, with `boundary` boundary AP too. Where the data set has label maps:
-    mIoU and its company of the masks laid over one another, the highest score on top. `missing` as in `pair_files`; an
-    image that one file of all does not mention has no mask. `absent` as in `compute_iou`, `backend` as in
-    `compute_coco_scores`.
+    Where all objects have masks: COCO's mask AP/AR, with `options.boundary` boundary AP too. Where the data set has
+    label maps: the metrics of label maps, of the masks laid over one another, the highest score on top. An image that
+    one file of all does not mention has no mask.
 
     Raises:
         DataError: unknown images, masks of another size than their image, or nothing to score against.
@@ -50,15 +46,15 @@ def evaluate_rle(
     if not scored:
         raise DataError(f"{dataset.root}: the data set has neither instances nor masks to score against.")
     if prediction.is_dir():
-        images, counts = _read_folder(prediction, scored, dataset, missing, progress or Silent())
+        images, counts = _read_folder(prediction, scored, dataset, options.missing, progress or Silent())
     else:
         images, counts = _read_list(prediction, scored, dataset), {}
     _check_sizes(images, scored, prediction)
-    scores = _score_instances(images, scored, dataset, boundary, backend)
-    scores += _score_label_maps(images, scored, dataset, absent, progress or Silent())
-    if not scores:
+    instances = _score_instances(images, scored, dataset, options.boundary)
+    drawn = _score_label_maps(images, scored, dataset, options, progress or Silent())
+    if not instances and not drawn.scores:
         raise DataError(f"{dataset.root}: the data set has boxes but no masks to score masks against.")
-    return [replace(score, counts=score.counts | counts) for score in scores]
+    return Evaluation([*instances, *drawn.scores], drawn.tables).with_counts(counts)
 
 
 def _read_folder(
@@ -103,7 +99,7 @@ def _check_sizes(images: Mapping[str, ImageMasks], samples: Sequence[Sample], pr
 
 
 def _score_instances(
-    images: Mapping[str, ImageMasks], samples: Sequence[Sample], dataset: Dataset, boundary: bool, backend: str
+    images: Mapping[str, ImageMasks], samples: Sequence[Sample], dataset: Dataset, boundary: bool
 ) -> list[Score]:
     known = [sample for sample in samples if sample.image_id in images and sample.instances is not None]
     objects = [instance for sample in known for instance in sample.instances or ()]
@@ -113,21 +109,25 @@ def _score_instances(
     truth, numbers = build_coco_ground_truth(rows, dataset.classes)
     results = build_mask_results({each.image_id: images[each.image_id] for each in known}, numbers)
     kinds = ("segm", "boundary") if boundary else ("segm",)
-    return [score for kind in kinds for score in compute_coco_scores(truth, results, kind, backend)]
+    return [score for kind in kinds for score in compute_coco_scores(truth, results, kind)]
 
 
 def _score_label_maps(
-    images: Mapping[str, ImageMasks], samples: Sequence[Sample], dataset: Dataset, absent: str, progress: Progress
-) -> list[Score]:
-    known = [sample for sample in samples if sample.image_id in images and sample.mask is not None]
-    if not known or not dataset.has_masks:
-        return []
-    confusion = Confusion(len(dataset.classes))
+    images: Mapping[str, ImageMasks],
+    samples: Sequence[Sample],
+    dataset: Dataset,
+    options: EvaluateOptions,
+    progress: Progress,
+) -> Evaluation:
+    if not dataset.has_masks:
+        return Evaluation([])
+    settings = options.settings(dataset.classes)
+    metrics = MetricSet(choose_metrics("label_maps", options.metrics, settings), settings)
+    known = [sample for sample in samples if sample.image_id in images]
     for sample in track(known, progress, "label maps", len(known)):
-        image = images[sample.image_id]
-        # the sizes are equal: masks of another size than their image are refused before
-        truth = read_ground_truth(sample, image.size, len(dataset.classes))
+        truth = read_truth(sample, len(dataset.classes))
         if truth is not None:
-            confusion.update(truth, draw_label_map(image), sample.image_id)
-    scores = segmentation_scores(confusion, dataset.classes, absent)
-    return [replace(each, conventions=each.conventions | {"overlapping masks": "highest score"}) for each in scores]
+            metrics.update(LabelMapCase(sample.image_id, truth, draw_label_map(images[sample.image_id])))
+    overlaps = {"overlapping masks": "highest score"}
+    scores = [replace(each, conventions=each.conventions | overlaps) for each in metrics.scores()]
+    return Evaluation(scores, metrics.tables())

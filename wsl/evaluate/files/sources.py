@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from wsl.data.ground_truth import read_ground_truth
 from wsl.data.images import read_image_size
 from wsl.data.label_maps import read_label_map
 from wsl.data.reader import Dataset
-from wsl.errors import DataError
+from wsl.errors import ConfigError, DataError
 from wsl.evaluate.segmentation.confusion import check_policy
 from wsl.files import TEMPORARY_PREFIX
 from wsl.types import ClassSet, LabelMap, Sample
@@ -36,17 +36,35 @@ class Pairing:
 
 
 @dataclass(frozen=True)
-class MaskSet:
-    """Ground-truth label maps by image id. `classes` is None when the names are not known (a folder of PNGs).
+class TruthSet:
+    """Ground truth by image id: a label map file or a sample of a data set, read when it is needed.
 
-    `read(image_id)` gives uint8 (H, W); `size(image_id)` gives (H, W) without reading the map where possible.
+    `classes` is None when the names are not known (a folder of PNGs).
     """
 
     name: str
-    image_ids: tuple[str, ...]
     classes: ClassSet | None
-    read: Callable[[str], LabelMap]
-    size: Callable[[str], tuple[int, int]]
+    sources: Mapping[str, Path | Sample]
+    has_masks: bool
+    has_boxes: bool
+
+    @property
+    def image_ids(self) -> tuple[str, ...]:
+        """Sorted."""
+        return tuple(sorted(self.sources))
+
+
+def read_truth(source: Path | Sample, num_classes: int) -> LabelMap | None:
+    """The true label map, uint8 (H, W); None for a sample without one. Errors as in `read_ground_truth`."""
+    if isinstance(source, Path):
+        return read_label_map(source)
+    # the image's own size, not the prediction's: polygons would be drawn at any size without complaint
+    return read_ground_truth(source, read_image_size(source.image_path), num_classes)
+
+
+def read_size(source: Path | Sample) -> tuple[int, int]:
+    """(H, W) of the image, without decoding it."""
+    return read_image_size(source if isinstance(source, Path) else source.image_path)
 
 
 def list_files_by_id(folder: Path, suffixes: Iterable[str]) -> dict[str, Path]:
@@ -74,18 +92,25 @@ def pair_files(
     `missing` says what an image without prediction is: an "error" (DataError that lists the first few), "skip"
     leaves it out of the score, "background" scores it as if nothing had been found. Both are counted.
     """
-    check_policy(missing, MISSING, "missing")
     found = list_files_by_id(folder, suffixes)
     wanted = sorted(image_ids)
     absent = tuple(image_id for image_id in wanted if image_id not in found)
     extra = tuple(sorted(set(found) - set(wanted)))
-    if absent and (missing == "error" or len(absent) == len(wanted)):
-        raise DataError(_describe_absent(folder, absent, wanted, tuple(found)))
+    check_pairing(folder, absent, wanted, tuple(found), missing)
     kept = [image_id for image_id in wanted if image_id in found or missing == "background"]
     return Pairing(tuple((image_id, found.get(image_id)) for image_id in kept), absent, extra)
 
 
-def _describe_absent(folder: Path, absent: tuple[str, ...], wanted: list[str], found: tuple[str, ...]) -> str:
+def check_pairing(
+    folder: Path, absent: tuple[str, ...], wanted: Sequence[str], found: tuple[str, ...], missing: str
+) -> None:
+    """Raises DataError when images without prediction are an error, or when no image has one."""
+    check_policy(missing, MISSING, "missing")
+    if absent and (missing == "error" or len(absent) == len(wanted)):
+        raise DataError(_describe_absent(folder, absent, wanted, found))
+
+
+def _describe_absent(folder: Path, absent: tuple[str, ...], wanted: Sequence[str], found: tuple[str, ...]) -> str:
     seen = f"the first file there is of '{found[0]}'" if found else "it holds no such file at all"
     return (
         f"{folder}: no prediction for {len(absent)} of {len(wanted)} images ({_show_some(absent)}); {seen}. "
@@ -97,52 +122,37 @@ def _show_some(names: tuple[str, ...]) -> str:
     return ", ".join(names[:5]) + (", ..." if len(names) > 5 else "")
 
 
-def open_mask_folder(folder: Path, classes: ClassSet | None = None) -> MaskSet:
-    """Ground truth from a folder of label-map PNGs named by image id."""
-    files = list_files_by_id(folder, (".png",))
-    if not files:
-        raise DataError(f"{folder}: expected label maps (*.png), but there is none.")
-    return MaskSet(
-        name=str(folder),
-        image_ids=tuple(files),
-        classes=classes,
-        read=lambda image_id: read_label_map(files[image_id]),
-        size=lambda image_id: read_image_size(files[image_id]),
-    )
+def open_truth(ground_truth: Path | Dataset, classes: ClassSet | None = None) -> TruthSet:
+    """The truth of a folder of label-map PNGs named by image id, or of a data set, which knows its classes itself.
+
+    Of a data set these are the samples with a mask or with boxes. DataError when there is no truth at all,
+    ConfigError for `classes` other than the data set's.
+    """
+    if isinstance(ground_truth, Path):
+        files = list_files_by_id(ground_truth, (".png",))
+        if not files:
+            raise DataError(f"{ground_truth}: expected label maps (*.png), but there is none.")
+        return TruthSet(str(ground_truth), classes, files, has_masks=True, has_boxes=False)
+    if classes is not None and classes.names != ground_truth.classes.names:
+        raise ConfigError(f"{ground_truth.root}: its classes are {ground_truth.classes.names}, not {classes.names}.")
+    has_masks, has_boxes = ground_truth.has_masks, ground_truth.has_boxes
+    samples = {
+        sample.image_id: sample
+        for sample in ground_truth.samples
+        if (has_masks and sample.mask is not None) or (has_boxes and sample.instances is not None)
+    }
+    if not samples:
+        raise DataError(f"{ground_truth.root}: the data set has no masks and no boxes to score against.")
+    return TruthSet(str(ground_truth.root), ground_truth.classes, samples, has_masks, has_boxes)
 
 
-def open_dataset_masks(dataset: Dataset) -> MaskSet:
-    """Ground truth from the samples of a data set that have masks; DataError when none has."""
-    samples = {sample.image_id: sample for sample in dataset.samples if sample.mask is not None}
-    if not samples or not dataset.has_masks:
-        raise DataError(f"{dataset.root}: the data set has no masks to score against.")
-    return MaskSet(
-        name=str(dataset.root),
-        image_ids=tuple(sorted(samples)),
-        classes=dataset.classes,
-        read=lambda image_id: _read_sample(samples[image_id], len(dataset.classes)),
-        size=lambda image_id: read_image_size(samples[image_id].image_path),
-    )
-
-
-def _read_sample(sample: Sample, num_classes: int) -> LabelMap:
-    # the image's own size, not the prediction's: polygons would be drawn at any size without complaint
-    label_map = read_ground_truth(sample, read_image_size(sample.image_path), num_classes)
-    if label_map is None:
-        raise DataError(f"{sample.image_id}: no ground-truth mask.")
-    return label_map
-
-
-def find_largest_class(masks: MaskSet) -> int:
-    """The largest class id in any ground-truth map (at least 1): reads them all."""
-    return max(1, *(largest_of(masks.read(image_id)) for image_id in masks.image_ids))
-
-
-def largest_of(label_map: LabelMap) -> int:
-    """The largest value of a label map below 255; 0 when there is none."""
-    return int(label_map[label_map != 255].max(initial=0))
-
-
-def name_classes(count: int) -> ClassSet:
-    """Stand-in names "class 1".. for classes without names."""
-    return ClassSet(tuple(f"class {class_id}" for class_id in range(1, count + 1)))
+def require_masks(truth: TruthSet) -> TruthSet:
+    """The part of `truth` that has masks; DataError when there is none."""
+    found = {
+        image_id: source
+        for image_id, source in truth.sources.items()
+        if isinstance(source, Path) or source.mask is not None
+    }
+    if not truth.has_masks or not found:
+        raise DataError(f"{truth.name}: the data set has no masks to score against.")
+    return replace(truth, sources=found)

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from wsl.evaluate.certainty.detection_table import DetectionTable
 from wsl.evaluate.certainty.pair_table import PairTable
-from wsl.evaluate.certainty.tables import Measured
+from wsl.evaluate.certainty.tables import ImageTable
 from wsl.evaluate.detection.coco import build_coco_ground_truth, build_coco_results, compute_coco_scores
 from wsl.evaluate.detection.voc_ap import VocAp
 from wsl.evaluate.localization.box_errors import BoxErrors
@@ -46,7 +46,7 @@ class CocoBoxes:
         results = build_coco_results({case.image_id: case.predicted for case in self.cases}, numbers)
         return compute_coco_scores(truth, results, "bbox")
 
-    def tables(self) -> dict[str, Measured]:
+    def tables(self) -> dict[str, ImageTable]:
         """None."""
         return {}
 
@@ -69,9 +69,11 @@ class VocBoxes:
 
     def scores(self) -> list[Score]:
         """Two scores."""
-        return self.sums.scores(self.settings.classes)
+        crowd = {"crowd": "as difficult"}
+        scores = self.sums.scores(self.settings.classes)
+        return [replace(score, conventions=score.conventions | crowd) for score in scores]
 
-    def tables(self) -> dict[str, Measured]:
+    def tables(self) -> dict[str, ImageTable]:
         """Every judged detection."""
         columns = _detection_columns(self.sums)
         averages = {"VOC AP@0.5": "area", "VOC07 AP@0.5": "11_point"}
@@ -97,7 +99,7 @@ class CorLocOfBoxes:
         """One score."""
         return [self.sums.score(self.settings.classes)]
 
-    def tables(self) -> dict[str, Measured]:
+    def tables(self) -> dict[str, ImageTable]:
         """The overlap of every pair."""
         return {"CorLoc": PairTable(**_pair_columns(self.sums.rows()))}
 
@@ -121,7 +123,7 @@ class AccuracyOfBoxes:
         """For the top box and for any box: three scores and their mean."""
         return self.sums.scores(self.settings.classes)
 
-    def tables(self) -> dict[str, Measured]:
+    def tables(self) -> dict[str, ImageTable]:
         """The overlap of every pair, for the two means."""
         columns = _pair_columns(self.sums.rows())
         shared: dict[str, Any] = {"iou_thresholds": self.sums.iou_thresholds, "comparison": ">=", "mean": "pairs"}
@@ -150,7 +152,7 @@ class ErrorsOfBoxes:
         """The share of each kind of error."""
         return self.sums.scores(self.settings.classes)
 
-    def tables(self) -> dict[str, Measured]:
+    def tables(self) -> dict[str, ImageTable]:
         """None."""
         return {}
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from wsl.evaluate.certainty.segmentation_table import SegmentationTable
-from wsl.evaluate.certainty.tables import Measured
+from wsl.evaluate.certainty.tables import ImageTable
 from wsl.evaluate.metrics.case import LabelMapCase
 from wsl.evaluate.metrics.metric import MetricSettings, register_metric
 from wsl.evaluate.result import Score
@@ -35,7 +35,7 @@ class LabelMapMetric:
         """Adds the images of `other`."""
         self.sums.merge(other.sums)
 
-    def tables(self) -> dict[str, Measured]:
+    def tables(self) -> dict[str, ImageTable]:
         """None."""
         return {}
 
@@ -65,7 +65,7 @@ class Miou(LabelMapMetric):
         settings = self.settings
         return segmentation_scores(self.sums, settings.classes, settings.absent, background=settings.background)
 
-    def tables(self) -> dict[str, Measured]:
+    def tables(self) -> dict[str, ImageTable]:
         """The counts of every image."""
         return {"mIoU": make_segmentation_table(self.counter.counts(), self.settings)}
 

@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from wsl.evaluate.certainty.box_curve_table import BoxCurveTable
-from wsl.evaluate.certainty.tables import Measured, index_images
+from wsl.evaluate.certainty.tables import ImageTable, index_images
 from wsl.evaluate.localization.box_protocols import get_protocol
 from wsl.evaluate.localization.box_protocols import list_thresholds as list_own_thresholds
 from wsl.evaluate.localization.max_box_acc import MaxBoxAcc
@@ -75,13 +75,13 @@ class BoxesOfMaps:
         hits = [(curves.best[:, 1] >= limit).sum(axis=0) for limit in self.sums.iou_thresholds]
         return {"max_box_acc": float(curves.thresholds[int(np.argmax(np.sum(hits, axis=0)))])}
 
-    def tables(self) -> dict[str, Measured]:
+    def tables(self) -> dict[str, ImageTable]:
         """The IoU of every pair at every threshold, for the mean of V2 and for V1."""
         curves = self.sums.curves()
         if not curves.image_ids:
             return {}
         image_ids, row_image = index_images(curves.image_ids)
-        tables: dict[str, Measured] = {}
+        tables: dict[str, ImageTable] = {}
         for score in self.scores():
             if score.name not in ("MaxBoxAccV2", "MaxBoxAccV1@0.5", "BoxAccV2", "BoxAccV1@0.5"):
                 continue

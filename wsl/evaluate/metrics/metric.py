@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from wsl.errors import ConfigError, suggest
-from wsl.evaluate.certainty.tables import Measured
+from wsl.evaluate.certainty.tables import ImageTable
 from wsl.evaluate.result import Score
 from wsl.evaluate.thresholds import GivenThreshold, ThresholdRequest
 from wsl.registry import Registry
@@ -27,8 +27,8 @@ class MetricSettings:
     `predicted_ignore`, `absent`, `background`: policies of segmentation scores. `steps`: the sweep over score maps has
     the thresholds 0, 1/steps, .. below 1. `rule`: background rule of the sweep, `values` its values if not these
     steps. `protocol`: of MaxBoxAcc and PxAP. `requests`: the thresholds at which score maps are scored, besides the
-    curve; `given`: those of them that are known before the images are read. `has_masks`, `has_boxes`, `has_ranking`:
-    what there is to score against.
+    curve; `given`: those of them that are known before the images are read. `has_masks`, `has_boxes`: what there is to
+    score against.
     """
 
     classes: ClassSet
@@ -43,7 +43,6 @@ class MetricSettings:
     given: tuple[GivenThreshold, ...] = ()
     has_masks: bool = True
     has_boxes: bool = False
-    has_ranking: bool = False
 
     def sweep_values(self) -> NDArray[np.float64]:
         """The values of the background rule, ascending and different, those of `given` among them."""
@@ -69,7 +68,7 @@ class Metric(Protocol):
     def scores(self) -> list[Score]:
         """The scores of all images so far."""
 
-    def tables(self) -> dict[str, Measured]:
+    def tables(self) -> dict[str, ImageTable]:
         """Per-image tables by the name of their score, for intervals and comparisons; {} where there are none."""
 
 
@@ -77,7 +76,7 @@ class Metric(Protocol):
 class MetricSpec:
     """A metric's kind of results, whether it is computed when none is asked for, and how it is made.
 
-    `needs`: "masks", "boxes", "ranking", as far as the truth must have them.
+    `needs`: "masks", "boxes", as far as the truth must have them.
     """
 
     kind: str
@@ -112,7 +111,7 @@ def choose_metrics(kind: str, wanted: Sequence[str], settings: MetricSettings) -
 
     Those that the truth cannot serve are left out unless asked for by name: then a ConfigError says what is missing.
     """
-    fitting = [name for name in METRICS.names() if METRICS.get(name).kind == kind]
+    fitting = [name for name in METRICS.in_order() if METRICS.get(name).kind == kind]
     for name in wanted:
         if name not in ("all", *fitting):
             raise ConfigError(f"metrics: '{name}' is none for {kind.replace('_', ' ')}.{suggest(name, fitting)}")
@@ -131,7 +130,7 @@ def _check_served(name: str, settings: MetricSettings) -> None:
 
 
 def _find_lacking(name: str, settings: MetricSettings) -> list[str]:
-    has = {"masks": settings.has_masks, "boxes": settings.has_boxes, "ranking": settings.has_ranking}
+    has = {"masks": settings.has_masks, "boxes": settings.has_boxes}
     return [need for need in METRICS.get(name).needs if not has[need]]
 
 
@@ -160,6 +159,6 @@ class MetricSet:
         chosen = [metric.choices() for metric in self.metrics.values() if hasattr(metric, "choices")]
         return {name: value for each in chosen for name, value in each.items()}
 
-    def tables(self) -> dict[str, Measured]:
+    def tables(self) -> dict[str, ImageTable]:
         """The tables of all."""
         return {name: table for metric in self.metrics.values() for name, table in metric.tables().items()}

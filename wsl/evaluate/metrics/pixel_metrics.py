@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from wsl.evaluate.certainty.histogram_table import HistogramTable
-from wsl.evaluate.certainty.tables import Measured, index_images
+from wsl.evaluate.certainty.tables import ImageTable, index_images
 from wsl.evaluate.localization.pixel_ap import PixelAp
 from wsl.evaluate.metrics.case import ScoreMapCase
 from wsl.evaluate.metrics.map_thresholds import list_thresholds
@@ -55,7 +55,7 @@ class PixelsOfMaps:
         best = self.sums.scores(self.settings.classes)[1]
         return {"pixel_ap": best.threshold["value"]} if best.threshold and best.value is not None else {}
 
-    def tables(self) -> dict[str, Measured]:
+    def tables(self) -> dict[str, ImageTable]:
         """The histograms of every pair."""
         kept = self.sums.histograms()
         if not kept.image_ids:

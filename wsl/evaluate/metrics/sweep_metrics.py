@@ -8,7 +8,7 @@ import numpy as np
 
 from wsl.evaluate.certainty.segmentation_table import SegmentationTable
 from wsl.evaluate.certainty.sweep_table import SweepTable
-from wsl.evaluate.certainty.tables import Measured
+from wsl.evaluate.certainty.tables import ImageTable
 from wsl.evaluate.metrics.case import ScoreMapCase
 from wsl.evaluate.metrics.map_thresholds import asks_oracle, list_thresholds, make_label_free
 from wsl.evaluate.metrics.metric import MetricSettings, register_metric
@@ -61,7 +61,7 @@ class SweepMiou:
         best = self.sweep.best(self.settings.classes, self.settings.absent, self.settings.background)
         return {"miou": best.threshold["value"]} if best.threshold and best.value is not None else {}
 
-    def tables(self) -> dict[str, Measured]:
+    def tables(self) -> dict[str, ImageTable]:
         """All thresholds of every image at the oracle; one threshold at the others."""
         curves, settings = self.sweep.image_curves(), self.settings
         shared: dict[str, Any] = {
@@ -73,12 +73,12 @@ class SweepMiou:
             "absent": settings.absent,
             "background": settings.background,
         }
-        tables: dict[str, Measured] = {}
+        tables: dict[str, ImageTable] = {}
         for score in self.scores():
             threshold = score.threshold or {}
             if threshold["provenance"] == "oracle":
                 limits = np.asarray(curves.thresholds)
-                table: Measured = SweepTable(
+                table: ImageTable = SweepTable(
                     **shared, predicted=curves.predicted, hit=curves.hit, thresholds=limits, threshold="oracle"
                 )
             else:
@@ -115,6 +115,6 @@ class SeedPairs:
         """None: a pair is no single threshold."""
         return {}
 
-    def tables(self) -> dict[str, Measured]:
+    def tables(self) -> dict[str, ImageTable]:
         """None."""
         return {}

@@ -39,14 +39,17 @@ class Evidence:
 
     def sum_above(self, values: NDArray[np.generic]) -> Values:
         """Sum of `values` (H, W) over the foreground at each threshold, float64 (T,)."""
-        sums = np.bincount(self.levels.ravel(), values.ravel().astype(np.float64), self.thresholds + 1)
-        return np.cumsum(sums[::-1])[::-1][1:]
+        weights = values.ravel().astype(np.float64)
+        sums: Values = np.asarray(np.bincount(self.levels.ravel(), weights, self.thresholds + 1), np.float64)
+        above: Values = np.cumsum(sums[::-1])[::-1][1:]
+        return above
 
 
 def count_above(levels: Levels, thresholds: int) -> Values:
     """Number of pixels above each of T thresholds, float64 (T,)."""
     counts = np.bincount(levels.ravel(), minlength=thresholds + 1).astype(np.float64)
-    return np.cumsum(counts[::-1])[::-1][1:]
+    above: Values = np.cumsum(counts[::-1])[::-1][1:]
+    return above
 
 
 class LabelFreeRule(ABC):

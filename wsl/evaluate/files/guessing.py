@@ -1,0 +1,87 @@
+"""What lies at a path: which kind of prediction, which kind of ground truth."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from PIL import Image as PilImage
+
+from wsl.data.images import IMAGE_SUFFIXES
+from wsl.errors import DataError
+from wsl.evaluate.files.score_map_files import SCORE_MAP_SUFFIXES
+from wsl.files import read_json
+
+KINDS = ("label_maps", "score_maps", "boxes", "masks", "coco")
+ACCEPTED = (
+    "a folder of label maps (<image_id>.png), of score maps (<image_id>.npz or .npy; grey PNGs with kind score_maps), "
+    "of boxes (<image_id>.json with 'boxes', or VOC .xml), of masks (<image_id>.json with 'masks'), a COCO results "
+    "list (.json) or COCO annotations (.json)"
+)
+_KIND_OF_SUFFIX = {".png": "label_maps", ".json": "boxes", ".xml": "boxes"}
+_KIND_OF_SUFFIX |= dict.fromkeys(SCORE_MAP_SUFFIXES, "score_maps")
+# Entries of a data set's root that a plain folder of label maps does not have.
+_DATASET_ENTRIES = ("JPEGImages", "Annotations", "ImageSets", "annotations", "images", "masks", "train", "val")
+
+
+def guess_kind(prediction: Path) -> str:
+    """One of KINDS, from the files at `prediction`; DataError that says what is accepted."""
+    if not prediction.exists():
+        raise DataError(f"{prediction}: no such file or folder; expected {ACCEPTED}.")
+    if prediction.is_file():
+        if prediction.suffix.lower() == ".json":
+            return "masks" if _lists_masks(prediction) else "coco"
+        raise DataError(f"{prediction}: expected {ACCEPTED}.")
+    files = sorted(path for path in prediction.rglob("*") if not path.name.startswith("."))
+    kinds = sorted({_KIND_OF_SUFFIX[path.suffix.lower()] for path in files if path.suffix.lower() in _KIND_OF_SUFFIX})
+    if kinds == ["boxes"] and _holds_masks(files):
+        return "masks"
+    if not kinds:
+        raise DataError(f"{prediction}: found nothing to score; expected {ACCEPTED}.")
+    if len(kinds) > 1:
+        raise DataError(f"{prediction}: holds files for {' and '.join(kinds)}; say which with kind={kinds[0]}.")
+    return kinds[0]
+
+
+def is_mask_folder(folder: Path) -> bool:
+    """True for a folder of label-map PNGs, False for a data set.
+
+    Label maps are PNGs and nothing else. PNGs in sub-folders could also be images sorted by class: then the first
+    one decides, label maps have a palette.
+    """
+    entries = list(folder.iterdir())
+    tables = any(path.suffix.lower() in (".csv", ".jsonl") for path in entries)
+    if tables or {path.name for path in entries} & set(_DATASET_ENTRIES):
+        return False
+    images = sorted(path for path in folder.rglob("*") if path.suffix.lower() in IMAGE_SUFFIXES)
+    if not images or any(path.suffix.lower() != ".png" for path in images):
+        return False
+    return images[0].parent == folder or _has_palette(images[0])
+
+
+def _has_palette(path: Path) -> bool:
+    try:
+        with PilImage.open(path, formats=("PNG",)) as image:
+            return image.mode == "P"
+    except (OSError, ValueError, SyntaxError) as error:
+        raise DataError(f"{path}: the image is damaged ({error}).") from None
+
+
+def _holds_masks(files: Sequence[Path]) -> bool:
+    """Whether the first JSON file of a folder has masks rather than boxes."""
+    first = next((path for path in files if path.suffix.lower() == ".json"), None)
+    content = None if first is None else read_json(first)
+    return isinstance(content, dict) and "masks" in content
+
+
+def _lists_masks(path: Path) -> bool:
+    """Whether one file lists masks: images with masks, or results that have a segmentation and no box."""
+    content = read_json(path)
+    if not isinstance(content, list) or not content or not isinstance(content[0], dict):
+        return False
+    return "masks" in content[0] or ("segmentation" in content[0] and "bbox" not in content[0])
+
+
+def is_wsol_metadata(folder: Path) -> bool:
+    """True for the folder of one split of wsolevaluation's metadata."""
+    return all((folder / name).is_file() for name in ("image_ids.txt", "localization.txt"))

@@ -1,0 +1,117 @@
+"""What can be asked of an evaluation of files, and what comes out of it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+from wsl.errors import ConfigError
+from wsl.evaluate.certainty.bootstrap import bootstrap
+from wsl.evaluate.certainty.table_files import write_tables
+from wsl.evaluate.certainty.tables import ImageTable
+from wsl.evaluate.metrics import MetricSettings
+from wsl.evaluate.result import Score, describe_versions, write_scores
+from wsl.evaluate.thresholds import GivenThreshold, ThresholdRequest, name_table
+from wsl.types import ClassSet
+
+
+@dataclass(frozen=True)
+class EvaluateOptions:
+    """Everything that is chosen.
+
+    classes: names for a folder of PNGs, in the order of their ids. kind: what the prediction is, "auto" = guessed.
+    split: which part of a data set is scored. metrics: names, "all", or none for the default ones. thresholds: see
+    `wsl.evaluate.thresholds.WAYS`. rule, values, protocol, predicted_ignore, absent, background: see
+    `MetricSettings`. missing: see `pair_files`. workers: processes. intervals: bootstrap samples for intervals, 0 =
+    none; seed: of them. boundary: boundary AP of masks too. mask_root, rankings: see `evaluate_wsol_folder`.
+    """
+
+    classes: ClassSet | None = None
+    kind: str = "auto"
+    split: str | None = None
+    metrics: tuple[str, ...] = ()
+    thresholds: tuple[str, ...] = ()
+    rule: str = "constant"
+    values: tuple[float, ...] = ()
+    protocol: str = "original"
+    predicted_ignore: str = "background"
+    absent: str = "skip"
+    background: str = "include"
+    missing: str = "error"
+    workers: int = 1
+    intervals: int = 0
+    seed: int = 0
+    boundary: bool = False
+    mask_root: Path | None = None
+    rankings: Path | None = None
+
+    def settings(
+        self,
+        classes: ClassSet,
+        requests: tuple[ThresholdRequest, ...] = (),
+        given: Sequence[GivenThreshold] = (),
+        **has: bool,
+    ) -> MetricSettings:
+        """What the metrics are told."""
+        return MetricSettings(
+            classes=classes,
+            predicted_ignore=self.predicted_ignore,
+            absent=self.absent,
+            background=self.background,
+            rule=self.rule,
+            values=self.values,
+            protocol=self.protocol,
+            requests=requests,
+            given=tuple(given),
+            **has,
+        )
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """Scores, the per-image tables behind them, and what all have in common (split, chosen thresholds, ...)."""
+
+    scores: list[Score]
+    tables: Mapping[str, ImageTable] = field(default_factory=dict)
+    about: dict[str, Any] = field(default_factory=dict)
+
+    def with_counts(self, counts: Mapping[str, int]) -> Evaluation:
+        """The same with more counts in every score."""
+        return replace(self, scores=[replace(score, counts=score.counts | dict(counts)) for score in self.scores])
+
+
+def add_intervals(evaluation: Evaluation, replicates: int, seed: int = 0) -> Evaluation:
+    """Bootstrap intervals over images for the scores that have a table; as it is for 0 replicates."""
+    if replicates < 0:
+        raise ConfigError(f"intervals: expected a number of bootstrap samples from 0, but got {replicates}.")
+    if not replicates:
+        return evaluation
+    taken: set[str] = set()
+    scores = []
+    for score in evaluation.scores:
+        name = name_table(score, taken)
+        taken.add(name)
+        table = evaluation.tables.get(name)
+        scores.append(score if table is None else replace(score, interval=_find_interval(table, replicates, seed)))
+    return replace(evaluation, scores=scores)
+
+
+def _find_interval(table: ImageTable, replicates: int, seed: int) -> dict[str, Any] | None:
+    found = bootstrap(table, replicates=replicates, seed=seed)
+    if found.low is None or found.high is None:
+        return None
+    return {
+        "low": found.low,
+        "high": found.high,
+        "level": found.level,
+        "method": f"bootstrap over images, {found.method}",
+        "replicates": replicates,
+    }
+
+
+def write_evaluation(folder: Path, evaluation: Evaluation) -> None:
+    """scores.json, scores.csv and per_image/*.npz in `folder`."""
+    write_scores(folder, evaluation.scores, evaluation.about | {"versions": describe_versions()})
+    write_tables(folder, evaluation.tables)

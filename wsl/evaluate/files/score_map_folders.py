@@ -1,0 +1,176 @@
+"""Scores of a folder of score maps: every threshold from one pass."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from wsl.data.images import read_image
+from wsl.data.reader import Dataset
+from wsl.errors import ConfigError
+from wsl.evaluate.accumulate import accumulate
+from wsl.evaluate.files.found_classes import find_classes
+from wsl.evaluate.files.map_png import read_maps
+from wsl.evaluate.files.options import EvaluateOptions, Evaluation
+from wsl.evaluate.files.paired_maps import Prediction, pair_maps
+from wsl.evaluate.files.score_map_files import MapFile, ReadMap, read_map_file
+from wsl.evaluate.files.sources import TruthSet, open_truth, read_size, read_truth
+from wsl.evaluate.metrics import MetricSet, MetricSettings, choose_metrics
+from wsl.evaluate.metrics.case import ScoreMapCase
+from wsl.evaluate.thresholds import (
+    CHOICES,
+    GivenThreshold,
+    ThresholdRequest,
+    give_fixed,
+    give_from_folder,
+    parse_requests,
+)
+from wsl.progress import Progress, Silent
+from wsl.seeds.label_free import LABEL_FREE_RULES
+from wsl.types import Sample
+
+CHOOSING = {"miou_sweep": "miou", "max_box_acc": "max_box_acc", "pixel_ap": "pixel_ap"}  # metric -> its threshold
+
+
+@dataclass(frozen=True)
+class _Work:
+    """How an image is read: what is the same for all of them."""
+
+    settings: MetricSettings
+    read_map: ReadMap
+    needs: frozenset[str]  # of the label-free rules: "image", "views"
+
+
+@dataclass(frozen=True)
+class _Item:
+    image_id: str
+    truth: Path | Sample
+    prediction: Prediction
+
+    def read(self, work: _Work) -> ScoreMapCase:
+        """The case in memory; without a prediction there is no map at all."""
+        size = read_size(self.truth)
+        maps = self._read_maps(work, size)
+        sample = self.truth if isinstance(self.truth, Sample) else None
+        return ScoreMapCase(
+            image_id=self.image_id,
+            scores=maps.scores,
+            class_ids=maps.class_ids,
+            size=size,
+            truth=read_truth(self.truth, len(work.settings.classes)) if work.settings.has_masks else None,
+            boxes=_true_boxes(sample),
+            ranking=maps.ranking,
+            image=read_image(sample.image_path) if sample is not None and "image" in work.needs else None,
+            views=maps.views,
+        )
+
+    def _read_maps(self, work: _Work, size: tuple[int, int]) -> MapFile:
+        if self.prediction is None:
+            return MapFile(np.zeros((0, *size), np.float32), ())
+        if isinstance(self.prediction, Path):
+            return work.read_map(self.prediction, "views" in work.needs)
+        return MapFile(*read_maps(self.prediction))
+
+
+def _true_boxes(sample: Sample | None) -> Any:
+    if sample is None or sample.instances is None:
+        return None
+    return tuple(instance.box for instance in sample.instances if not instance.crowd)
+
+
+@dataclass(frozen=True)
+class MapSource:
+    """Where score maps and other parts of the truth come from.
+
+    `folder` holds `<image_id>.npz` or `.npy`, or grey PNGs as in `map_png`; `read` reads one file and must be
+    picklable; `open_split` opens another split of the ground truth, None where it has none.
+    """
+
+    folder: Path
+    read: ReadMap = read_map_file
+    open_split: Callable[[str], Dataset] | None = None
+
+
+def evaluate_score_maps(
+    source: MapSource,
+    ground_truth: Path | Dataset,
+    options: EvaluateOptions = EvaluateOptions(),  # noqa: B008 (frozen)
+    progress: Progress | None = None,
+) -> Evaluation:
+    """Scores of a folder of score maps against masks, boxes or both.
+
+    The scores are at the best threshold of these images (oracle) unless `options.thresholds` asks for others; the
+    thresholds that were best are in `about`, for use on other images.
+    """
+    requests, shown = parse_requests(options.thresholds), progress or Silent()
+    truth = open_truth(ground_truth, options.classes)
+    classes = truth.classes or find_classes(truth, options.workers, shown)
+    pairs, counts = pair_maps(source.folder, truth.image_ids, classes, options.missing)
+    settings = options.settings(classes, requests, has_masks=truth.has_masks, has_boxes=truth.has_boxes)
+    names = choose_metrics("score_maps", options.metrics, settings)
+    given = _give(requests, names, source, options, shown)
+    work = _Work(replace(settings, given=tuple(given)), source.read, _find_needs(requests, truth))
+    sums = accumulate(
+        [_Item(image_id, truth.sources[image_id], path) for image_id, path in pairs],
+        partial(MetricSet, names, work.settings),
+        partial(_update, work),
+        workers=options.workers,
+        progress=shown,
+        title="score maps",
+    )
+    return Evaluation(sums.scores(), sums.tables(), {CHOICES: sums.choices()}).with_counts(counts)
+
+
+def _update(work: _Work, sums: MetricSet, item: _Item) -> None:
+    sums.update(item.read(work))
+
+
+def _find_needs(requests: Sequence[ThresholdRequest], truth: TruthSet) -> frozenset[str]:
+    """What the label-free rules need beyond the maps; ConfigError when it is the images and there are none."""
+    rules = [request.what for request in requests if request.way == "label_free"]
+    needs = frozenset(need for rule in rules for need in LABEL_FREE_RULES.get(rule).needs)
+    if "image" in needs and any(isinstance(source, Path) for source in truth.sources.values()):
+        raise ConfigError(
+            f"{truth.name}: the label-free rule '{rules[0]}' looks at the images, but this is a folder of label maps: "
+            "give the data set as ground truth, or take label_free:otsu."
+        )
+    return needs
+
+
+def _give(
+    requests: Sequence[ThresholdRequest],
+    names: Sequence[str],
+    source: MapSource,
+    options: EvaluateOptions,
+    progress: Progress,
+) -> list[GivenThreshold]:
+    """The thresholds that are known before these images are scored: fixed, and chosen on other images."""
+    choosing = {name: CHOOSING[name] for name in names if name in CHOOSING}
+    given = give_fixed(requests, list(choosing.values()))
+    for request in requests:
+        if request.way == "from":
+            given += give_from_folder(Path(request.what))
+        elif request.way == "val":
+            other = _open_other(source, request.what, options)
+            found = evaluate_score_maps(
+                source, other, replace(options, thresholds=(), metrics=tuple(choosing)), progress
+            )
+            how = {"chosen on": f"split {request.what}, {len(other)} images"}
+            given += [GivenThreshold(each, value, "val", how) for each, value in found.about[CHOICES].items()]
+    return given
+
+
+def _open_other(source: MapSource, split: str, options: EvaluateOptions) -> Dataset:
+    if source.open_split is None:
+        raise ConfigError(f"threshold val:{split}: needs a data set with splits as ground truth.")
+    if options.split in (None, "all", split) or split == "all":
+        raise ConfigError(
+            f"threshold val:{split}: it would be chosen on images that are scored too (split "
+            f"{options.split or 'all'}): score another split, or take 'oracle', which says what it is."
+        )
+    return source.open_split(split)
