@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from wsl.errors import ConfigError, DataError
-from wsl.evaluate.wsol.maps import find_maps, pick_class, read_map_file
+from wsl.evaluate.wsol.maps import find_maps, pick_class, read_wsol_map
 
 
 def touch(folder: Path, *names: str) -> None:
@@ -66,13 +66,13 @@ def test_every_form_of_file(tmp_path: Path) -> None:
     np.save(tmp_path / "bytes.npy", bytes_)
     np.savez(tmp_path / "named.npz", scores=values.astype(np.float32), class_ids=np.array([7, 2, 9]))
     cv2.imwrite(str(tmp_path / "grey.png"), bytes_)
-    maps, class_ids = read_map_file(tmp_path / "one.npy")
+    maps, class_ids = read_wsol_map(tmp_path / "one.npy")
     assert (maps.dtype, class_ids) == (np.float64, ())
     np.testing.assert_array_equal(maps, values[:1])
-    np.testing.assert_array_equal(read_map_file(tmp_path / "many.npy")[0], values.astype(np.float32))
-    np.testing.assert_array_equal(read_map_file(tmp_path / "bytes.npy")[0][0], bytes_ / 255)
-    np.testing.assert_array_equal(read_map_file(tmp_path / "grey.png")[0][0], bytes_ / 255)
-    maps, class_ids = read_map_file(tmp_path / "named.npz")
+    np.testing.assert_array_equal(read_wsol_map(tmp_path / "many.npy")[0], values.astype(np.float32))
+    np.testing.assert_array_equal(read_wsol_map(tmp_path / "bytes.npy")[0][0], bytes_ / 255)
+    np.testing.assert_array_equal(read_wsol_map(tmp_path / "grey.png")[0][0], bytes_ / 255)
+    maps, class_ids = read_wsol_map(tmp_path / "named.npz")
     np.testing.assert_array_equal(pick_class(maps, class_ids, 2, tmp_path), values[1].astype(np.float32))
 
 
@@ -98,4 +98,4 @@ def test_files_that_are_no_maps(tmp_path: Path) -> None:
         ("colour.png", "8-bit grey PNG as score map, but its mode is RGB"),
     ]:
         with pytest.raises(DataError, match=message):
-            read_map_file(tmp_path / name)
+            read_wsol_map(tmp_path / name)

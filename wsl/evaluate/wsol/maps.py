@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from wsl.data.images import IMAGE_SUFFIXES, open_image
 from wsl.errors import DataError
-from wsl.evaluate.files.folders import load_arrays, read_score_map
+from wsl.evaluate.files.score_map_files import load_arrays, read_score_map
 from wsl.evaluate.segmentation.confusion import check_policy
 from wsl.files import TEMPORARY_PREFIX
 
@@ -23,7 +23,7 @@ Maps = NDArray[np.floating]  # (K, h, w)
 
 
 @dataclass(frozen=True)
-class MapFiles:
+class FoundMaps:
     """`paths`: the map of each image that is scored, None where a constant one stands in; `missing`, `extra`: images
     without map, and map files of no image."""
 
@@ -37,7 +37,7 @@ class MapFiles:
         return {"images without map": len(self.missing), "maps without image": len(self.extra)}
 
 
-def find_maps(folder: Path, image_ids: Collection[str], missing: str = "error") -> MapFiles:
+def find_maps(folder: Path, image_ids: Collection[str], missing: str = "error") -> FoundMaps:
     """The map of each image below `folder`: <id>.npy, .npz or .png.
 
     An id that ends in an image's suffix is looked for with and without it, "a/b.jpeg" as a/b.jpeg.npy (the published
@@ -61,10 +61,10 @@ def find_maps(folder: Path, image_ids: Collection[str], missing: str = "error") 
     if absent and (missing == "error" or len(absent) == len(image_ids)):
         raise DataError(_describe_absent(folder, absent, len(image_ids), sorted(files)))
     kept = {image_id: found.get(image_id) for image_id in image_ids if image_id in found or missing == "constant"}
-    return MapFiles(kept, absent, tuple(sorted(set(files) - set(owners))))
+    return FoundMaps(kept, absent, tuple(sorted(set(files) - set(owners))))
 
 
-def read_map_file(path: Path) -> tuple[Maps, tuple[int, ...]]:
+def read_wsol_map(path: Path) -> tuple[Maps, tuple[int, ...]]:
     """(maps floating (K, h, w), their class ids or () when the file does not name them).
 
     .npy: (h, w), or (K, h, w) with one map per class in their order; floating, or uint8, which is divided by 255.
