@@ -12,15 +12,23 @@ import numba
 import numpy as np
 from numpy.typing import NDArray
 
-Bytes = NDArray[np.uint8]
-Table = NDArray[np.int32]  # a row per component or node
-Ints = NDArray[np.int64]
-Floats = NDArray[np.float64]
+from wsl.evaluate.localization.largest_contour_compiled import (
+    BOTTOM,
+    FIRST,
+    HIGH,
+    LEFT,
+    LOW,
+    RIGHT,
+    TOP,
+    Bytes,
+    Ints,
+    Table,
+    pick_largest,
+)
 
-LEFT, TOP, RIGHT, BOTTOM, FIRST, SINCE, PARENT = range(7)  # columns of a component; right and bottom are inside
-LOW, HIGH = SINCE, PARENT  # columns of a node, beside the first five: its lowest and highest level
+Floats = NDArray[np.float64]
+SINCE, PARENT = LOW, HIGH  # columns of a component, beside the first five of a node
 OUTSIDE = 1
-_STEPS = ((1, 0), (1, -1), (0, -1), (-1, -1), (-1, 0), (-1, 1), (0, 1), (1, 1))  # x, y: counter-clockwise from east
 
 _compile = numba.njit(cache=True, nogil=True)
 _inline = numba.njit(cache=True, nogil=True, inline="always")
@@ -42,15 +50,15 @@ def find_best_overlaps(image: Bytes, levels: Ints, truth: Floats, clip: bool, ex
     overlaps = np.empty(used)
     best = np.zeros((2, len(levels)))
     for node in range(used):
-        overlaps[node] = _overlap(nodes[node], truth, edge, extra)
-        _raise_range(best[1], nodes[node], overlaps[node])
-    chosen = _pick_largest(ranks.ravel(), nodes, used, len(levels), width + 2)
+        overlaps[node] = _overlap(nodes, node, truth, edge, extra)
+        _raise_range(best, nodes, node, overlaps[node])
+    chosen = pick_largest(ranks.ravel(), nodes, used, len(levels), width + 2)
     for level in range(len(levels)):
         if chosen[level] >= 0:
             best[0, level] = overlaps[chosen[level]]
     holes, used = _sweep_holes(ranks.ravel(), order, starts, width + 2)
     for node in range(used):
-        _raise_range(best[1], holes[node], _overlap(holes[node], truth, edge, extra))
+        _raise_range(best, holes, node, _overlap(holes, node, truth, edge, extra))
     return best
 
 
@@ -94,21 +102,32 @@ def _sweep_components(ranks: Bytes, order: Table, starts: Ints, width: int) -> t
     parts = np.empty((len(order) // 2 + 3, 7), np.int32)
     nodes = np.empty((len(order) + 1, 7), np.int32)
     born, used = 0, 0
-    around = (-width - 1, -width, -width + 1, -1, 1, width - 1, width, width + 1)
     for rank in range(len(starts) - 2, 0, -1):
         for place in order[starts[rank] : starts[rank + 1]]:
-            own, seen = 0, 0
-            for step in around:
-                label = labels[place + step]
-                if label != seen and label != 0:
-                    seen = label
-                    root = _find(parts, label)
-                    if own == 0:
-                        own = root
-                        used = _leave_range(parts, own, nodes, used, rank, parts[own, SINCE] - 1, rank)
-                    elif root != own:
-                        used = _leave_range(parts, root, nodes, used, rank, parts[root, SINCE] - 1, rank)
-                        own = _join(parts, own, root)
+            # of two neighbours that touch each other one is enough: they were joined before
+            north, south = labels[place - width], labels[place + width]
+            west, east = labels[place - 1], labels[place + 1]
+            own = 0
+            if north != 0:
+                own = _find(parts, north)
+                used = _leave_range(parts, own, nodes, used, rank, parts[own, SINCE] - 1, rank)
+            if south != 0 and south != north:
+                own, used = _meet(parts, own, south, nodes, used, rank)
+            if north == 0 and south == 0:
+                if west != 0:
+                    own, used = _meet(parts, own, west, nodes, used, rank)
+                if east != 0 and east != west:
+                    own, used = _meet(parts, own, east, nodes, used, rank)
+            if north == 0:
+                if west == 0 and labels[place - width - 1] != 0:
+                    own, used = _meet(parts, own, labels[place - width - 1], nodes, used, rank)
+                if east == 0 and labels[place - width + 1] != 0:
+                    own, used = _meet(parts, own, labels[place - width + 1], nodes, used, rank)
+            if south == 0:
+                if west == 0 and labels[place + width - 1] != 0:
+                    own, used = _meet(parts, own, labels[place + width - 1], nodes, used, rank)
+                if east == 0 and labels[place + width + 1] != 0:
+                    own, used = _meet(parts, own, labels[place + width + 1], nodes, used, rank)
             if own == 0:
                 born += 1
                 own = born
@@ -120,6 +139,16 @@ def _sweep_components(ranks: Bytes, order: Table, starts: Ints, width: int) -> t
         if parts[part, PARENT] == part:
             used = _leave_range(parts, part, nodes, used, 0, parts[part, SINCE] - 1, 0)
     return nodes, used
+
+
+@_inline
+def _meet(parts: Table, own: int, label: int, nodes: Table, used: int, rank: int) -> tuple[int, int]:
+    """Joins a neighbour's component to `own` (0 = none yet): (the component of both, nodes used)."""
+    root = _find(parts, label)
+    if root != own:
+        used = _leave_range(parts, root, nodes, used, rank, parts[root, SINCE] - 1, rank)
+        own = root if own == 0 else _join(parts, own, root)
+    return own, used
 
 
 @_compile
@@ -222,113 +251,22 @@ def _leave_range(parts: Table, part: int, nodes: Table, used: int, low: int, hig
 
 
 @_inline
-def _raise_range(best: Floats, node: Table, value: float) -> None:
-    for level in range(node[LOW], node[HIGH] + 1):
-        if value > best[level]:
-            best[level] = value
+def _raise_range(best: Floats, nodes: Table, node: int, value: float) -> None:
+    for level in range(nodes[node, LOW], nodes[node, HIGH] + 1):
+        best[1, level] = max(best[1, level], value)
 
 
 @_compile
-def _overlap(node: Table, truth: Floats, edge: tuple[float, float], extra: float) -> float:
+def _overlap(nodes: Table, node: int, truth: Floats, edge: tuple[float, float], extra: float) -> float:
     """IoU of a node's box with the nearest true one, in the order of operations of `compute_box_iou`."""
-    left, top = float(node[LEFT]), float(node[TOP])
-    right, bottom = min(node[RIGHT] + 1.0, edge[0]), min(node[BOTTOM] + 1.0, edge[1])
+    left, top = float(nodes[node, LEFT]), float(nodes[node, TOP])
+    right, bottom = min(nodes[node, RIGHT] + 1.0, edge[0]), min(nodes[node, BOTTOM] + 1.0, edge[1])
     area = max(right - left + extra, 0.0) * max(bottom - top + extra, 0.0)
     best = 0.0
-    for x1, y1, x2, y2 in truth:
+    for row in range(len(truth)):
+        x1, y1, x2, y2 = truth[row, 0], truth[row, 1], truth[row, 2], truth[row, 3]
         both = max(min(right, x2) - max(left, x1) + extra, 0.0) * max(min(bottom, y2) - max(top, y1) + extra, 0.0)
         union = area + max(x2 - x1 + extra, 0.0) * max(y2 - y1 + extra, 0.0) - both
         if union > 0:
             best = max(best, both / union)
     return best
-
-
-@_compile
-def _pick_largest(ranks: Bytes, nodes: Table, used: int, count: int, width: int) -> Ints:
-    """For each level the node whose contour encloses most, the one that begins last on equal areas; -1 without."""
-    widest, rivals = _find_widest(nodes, used, count)
-    chosen, area = widest.copy(), np.full(count, -1, np.int64)
-    traced = np.zeros(used, np.bool_)
-    for level in range(count):  # likely winners first, so that most others need no tracing
-        node = widest[level]
-        if rivals[level] > 1 and not traced[node]:
-            traced[node] = True
-            _challenge(ranks, nodes, node, chosen, area, width)
-    for node in range(used):
-        if not traced[node] and _can_win(nodes, node, chosen, area, rivals):
-            _challenge(ranks, nodes, node, chosen, area, width)
-    return chosen
-
-
-@_compile
-def _find_widest(nodes: Table, used: int, count: int) -> tuple[Ints, Ints]:
-    """For each level the node with the largest bound, -1 without, and the number of nodes."""
-    widest, rivals = np.full(count, -1, np.int64), np.zeros(count, np.int64)
-    bounds = np.full(count, -1, np.int64)
-    for node in range(used):
-        bound = _bound(nodes[node])
-        for level in range(nodes[node, LOW], nodes[node, HIGH] + 1):
-            rivals[level] += 1
-            if bound > bounds[level]:
-                bounds[level] = bound
-                widest[level] = node
-    return widest, rivals
-
-
-@_inline
-def _bound(node: Table) -> int:
-    """Twice the area of the box through the outermost pixel centres: no contour in it encloses more."""
-    return 2 * np.int64(node[RIGHT] - node[LEFT]) * (node[BOTTOM] - node[TOP])
-
-
-@_compile
-def _can_win(nodes: Table, node: int, chosen: Ints, area: Ints, rivals: Ints) -> bool:
-    bound, first = _bound(nodes[node]), nodes[node, FIRST]
-    for level in range(nodes[node, LOW], nodes[node, HIGH] + 1):
-        if rivals[level] > 1 and (
-            bound > area[level] or (bound == area[level] and first > nodes[chosen[level], FIRST])
-        ):
-            return True
-    return False
-
-
-@_compile
-def _challenge(ranks: Bytes, nodes: Table, node: int, chosen: Ints, area: Ints, width: int) -> None:
-    """Measures one node and lets it win the levels at which it is the largest."""
-    own = np.int64(0)
-    if _bound(nodes[node]) > 0:
-        own = _trace(ranks, nodes[node, FIRST], nodes[node, HIGH], width)
-    for level in range(nodes[node, LOW], nodes[node, HIGH] + 1):
-        later = own == area[level] and nodes[node, FIRST] > nodes[chosen[level], FIRST]
-        if own > area[level] or later:
-            area[level] = own
-            chosen[level] = node
-
-
-@_compile
-def _trace(ranks: Bytes, first: int, level: int, width: int) -> int:
-    """Twice the area inside the outer border of the component of {rank > level} that begins at `first`.
-
-    Border following of Suzuki and Abe (1985), shoelace formula over the pixel centres.
-    """
-    steps = np.empty(8, np.int64)
-    for direction, (x, y) in enumerate(_STEPS):
-        steps[direction] = y * width + x
-    direction = 3
-    while ranks[first + steps[direction]] <= level:
-        direction = (direction - 1) % 8
-        if direction == 4:
-            return np.int64(0)
-    last = first + steps[direction]
-    place, x, y, area = first, np.int64(0), np.int64(0), np.int64(0)
-    while True:
-        direction = (direction + 1) % 8
-        while ranks[place + steps[direction]] <= level:
-            direction = (direction + 1) % 8
-        move_x, move_y = _STEPS[direction]
-        area += x * move_y - y * move_x
-        x, y = x + move_x, y + move_y
-        following = place + steps[direction]
-        if following == first and place == last:
-            return abs(area)
-        place, direction = following, (direction + 4) % 8

@@ -79,30 +79,41 @@ def iterate_levels(image: NDArray[np.uint8], levels: ArrayLike) -> Iterator[Leve
     Contours are OpenCV's: 8-connected components and the borders of their holes (4-connected), all of them. Each level
     looks only at the part of the image that holds its foreground.
     """
-    row_peaks, column_peaks = image.max(axis=1), image.max(axis=0)
-    for level in np.unique(np.asarray(levels)):
-        rows, columns = np.flatnonzero(row_peaks > level), np.flatnonzero(column_peaks > level)
-        if not len(rows):
-            return
-        top, left = int(rows[0]), int(columns[0])
-        part = image[top : rows[-1] + 1, left : columns[-1] + 1]
-        yield _find_boxes(part, int(level), left, top)
+    wanted = np.unique(np.asarray(levels, np.int64))
+    wanted = wanted[wanted < image.max()]
+    top, bottom = _find_extent(image.max(axis=1), wanted)
+    left, right = _find_extent(image.max(axis=0), wanted)
+    for level, y1, y2, x1, x2 in zip(*(each.tolist() for each in (wanted, top, bottom, left, right)), strict=True):
+        yield _find_boxes(image[y1:y2, x1:x2], level, x1, y1)
+
+
+def _find_extent(peaks: NDArray[np.uint8], levels: NDArray[np.int64]) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
+    """For each level the first place whose peak is above it, and one past the last."""
+    first = np.searchsorted(np.maximum.accumulate(peaks), levels, side="right")
+    last = len(peaks) - np.searchsorted(np.maximum.accumulate(peaks[::-1]), levels, side="right")
+    return first, last
 
 
 def _find_boxes(part: NDArray[np.uint8], level: int, left: int, top: int) -> LevelBoxes:
     _, binary = cv2.threshold(part, level, 1, cv2.THRESH_BINARY)
     contours, _ = cv2.findContours(binary, cv2.RETR_TREE, cv2.CHAIN_APPROX_SIMPLE, offset=(left, top))
-    boxes = np.array([cv2.boundingRect(contour) for contour in contours], np.float64)
-    largest = _find_largest(contours, boxes)
-    boxes[:, 2:] += boxes[:, :2]
-    return LevelBoxes(level, boxes, largest)
+    boxes = _bound(contours)
+    return LevelBoxes(level, boxes, _find_largest(contours, boxes))
 
 
-def _find_largest(contours: Sequence[Any], rectangles: NDArray[np.float64]) -> int:
+def _bound(contours: Sequence[Any]) -> NDArray[np.float64]:
+    """The box of each contour, float64 (M, 4): x, y, x + width, y + height."""
+    points = np.concatenate(contours)[:, 0]
+    starts = np.cumsum([0] + [len(contour) for contour in contours[:-1]])
+    return np.hstack([np.minimum.reduceat(points, starts), np.maximum.reduceat(points, starts) + 1.0])
+
+
+def _find_largest(contours: Sequence[Any], boxes: NDArray[np.float64]) -> int:
     """First contour of the greatest area; no contour encloses more than its box between the outer pixel centres."""
     if len(contours) <= _FEW:
-        return int(np.argmax([cv2.contourArea(contour) for contour in contours]))
-    bounds = (rectangles[:, 2] - 1) * (rectangles[:, 3] - 1)
+        measured = [cv2.contourArea(contour) for contour in contours]
+        return measured.index(max(measured))
+    bounds = np.prod(boxes[:, 2:] - boxes[:, :2] - 1, axis=1)
     areas = np.zeros(len(contours))
     greatest = 0.0
     for index in np.argsort(-bounds):
