@@ -2,9 +2,11 @@
 
 1. plain mIoU: the pair counts of one image against a bare np.bincount (goal: at most 20 % slower);
 2. background sweep: one pass against IRN's loop (argmax and bincount per threshold; goal 40x at 60 thresholds) and
-   against SEAM's (dense tensor of all classes, masks per class and threshold; goal 150x), with numba and without;
+   against SEAM's (dense tensor of all classes, masks per class and threshold; goal 150x);
 3. boundary maps of 21 classes: two filters against one erosion per class (goal 4x);
 4. Confusion against torchmetrics' MulticlassJaccardIndex (agreement, and the ratio of time).
+
+The sweep is run with numba and without ("numpy").
 
     python benchmarks/bench_segmentation.py --images 30 --repeats 3 --save
 """
@@ -108,6 +110,16 @@ def erode_each_class(label_map: NDArray[np.uint8], width: int) -> NDArray[np.boo
     return result
 
 
+def many(call: Call, times: int) -> Call:
+    """`call` repeated, its results dropped: kept ones would cost fresh memory."""
+
+    def run() -> None:
+        for _ in range(times):
+            call()
+
+    return run
+
+
 def race(calls: dict[str, Call], repeats: int) -> dict[str, list[float]]:
     """Seconds of each call, in turns, the order changing each time; one untimed round first."""
     seconds: dict[str, list[float]] = {name: [] for name in calls}
@@ -130,9 +142,9 @@ def rate(seconds: dict[str, list[float]], ours: str, theirs: str) -> dict[str, A
 def iterate_races(given: argparse.Namespace) -> Iterator[tuple[str, dict[str, Any]]]:
     """(name, ratio, seconds and agreement) of every race."""
     generator = np.random.default_rng(given.seed)
+    ways = {"numba": True, "numpy": False} if find_spec("numba") else {"numpy": False}
     yield "bincount", race_pairs(generator, given.repeats)
     images = [draw_image(generator, (366, 500)) for _ in range(given.images)]
-    ways = {"numba": True, "numpy": False} if find_spec("numba") else {"numpy": False}
     for count in given.thresholds:
         yield from race_sweeps(images, count, ways, given.repeats)
     yield "erosions", race_boundaries(generator, given.repeats)
@@ -145,15 +157,9 @@ def race_pairs(generator: np.random.Generator, repeats: int) -> dict[str, Any]:
     def bare() -> NDArray[np.intp]:
         return np.bincount((truth.astype(np.int64) * 21 + predicted).ravel(), minlength=441)
 
-    seconds = race(
-        {
-            "wsl": lambda: [count_pairs(truth, predicted) for _ in range(50)],
-            "bare": lambda: [bare() for _ in range(50)],
-        },
-        repeats,
-    )
+    calls = {"wsl": many(lambda: count_pairs(truth, predicted), 100), "bincount": many(bare, 100)}
     agree = np.array_equal(count_pairs(truth, predicted)[:21, :21], bare().reshape(21, 21))
-    return rate(seconds, "wsl", "bare") | {"agree": agree}
+    return rate(race(calls, repeats), "wsl", "bincount") | {"agree": agree}
 
 
 def race_sweeps(
@@ -180,8 +186,8 @@ def race_boundaries(generator: np.random.Generator, repeats: int) -> dict[str, A
     label_map, _ = draw_dense_pair(generator, (366, 500))
     width = compute_boundary_width(label_map.shape)
     calls: dict[str, Call] = {
-        "wsl": lambda: [find_boundary(label_map, width) for _ in range(10)],
-        "erosions": lambda: [erode_each_class(label_map, width) for _ in range(10)],
+        "wsl": many(lambda: find_boundary(label_map, width), 10),
+        "erosions": many(lambda: erode_each_class(label_map, width), 10),
     }
     agree = np.array_equal(find_boundary(label_map, width), erode_each_class(label_map, width))
     return rate(race(calls, repeats), "wsl", "erosions") | {"agree": agree}

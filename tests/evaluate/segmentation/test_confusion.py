@@ -83,9 +83,14 @@ def test_nothing_counted_is_undefined_not_an_error() -> None:
 
 
 @settings(max_examples=30, deadline=None)
-@given(seed=st.integers(0, 2**32 - 1), size=st.tuples(st.integers(0, 9), st.integers(0, 9)), turned=st.booleans())
-def test_pairs_are_counted_one_by_one(seed: int, size: tuple[int, int], turned: bool) -> None:
-    truth, predicted = make_maps(seed, 254, size)
+@given(
+    seed=st.integers(0, 2**32 - 1),
+    num_classes=st.sampled_from([1, 254]),
+    size=st.tuples(st.integers(0, 9), st.integers(0, 9)),
+    turned=st.booleans(),
+)
+def test_pairs_are_counted_one_by_one(seed: int, num_classes: int, size: tuple[int, int], turned: bool) -> None:
+    truth, predicted = make_maps(seed, num_classes, size)
     if turned:  # neither contiguous nor with positive strides
         truth, predicted = truth[::-1].T, predicted[::-1].T
     expected = np.zeros((256, 256), np.int64)

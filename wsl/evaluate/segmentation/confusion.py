@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
 import cv2
 import numpy as np
 from numpy.typing import NDArray
@@ -37,20 +35,12 @@ def count_pairs(ground_truth: LabelMap, prediction: LabelMap, name: str = "") ->
     check_label_map(ground_truth, f"{prefix}ground truth")
     check_label_map(prediction, f"{prefix}prediction")
     check_same_size(prediction, ground_truth, f"{prefix}prediction", "ground truth")
+    true, predicted = (np.ascontiguousarray(each).reshape(1, -1) for each in (ground_truth, prediction))
     table = np.zeros((256, 256), np.int64)
-    for pair in _iterate_exact(ground_truth, prediction):
+    for start in range(0, true.size, _EXACT_PIXELS):
+        pair = [each[:, start : start + _EXACT_PIXELS] for each in (true, predicted)]
         table += cv2.calcHist(pair, [0, 1], None, [256, 256], [0, 256, 0, 256]).astype(np.int64)
     return table
-
-
-def _iterate_exact(ground_truth: LabelMap, prediction: LabelMap) -> Iterator[list[LabelMap]]:
-    """The two maps, in pieces where OpenCV's counts could leave the exact range; nothing for maps without pixels."""
-    true, predicted = np.ascontiguousarray(ground_truth), np.ascontiguousarray(prediction)
-    if 0 < true.size <= _EXACT_PIXELS:
-        yield [true, predicted]
-        return
-    for start in range(0, true.size, _EXACT_PIXELS):
-        yield [each.reshape(-1)[start : start + _EXACT_PIXELS] for each in (true, predicted)]
 
 
 def reduce_pairs(
