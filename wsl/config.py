@@ -32,6 +32,7 @@ CHOICES: dict[str, tuple[str, ...]] = {
     "refine.background_rule": ("constant", "power"),
     "evaluate.predicted_ignore": ("background", "exclude", "error"),
     "evaluate.absent": ("skip", "ground_truth", "zero"),
+    "export.review": ("list", "none"),
 }
 
 
@@ -153,6 +154,9 @@ class ExportConfig:
     """Which files are written for other tools."""
 
     formats: list[str] = field(default_factory=lambda: ["voc", "coco"])
+    keep: float = 1.0
+    min_confidence: float = 0.0
+    review: str = "list"
 
 
 @dataclass

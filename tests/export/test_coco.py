@@ -15,7 +15,7 @@ from wsl.data.reader import open_dataset
 from wsl.errors import ConfigError, DataError
 from wsl.evaluate.detection.coco import evaluate_coco_json
 from wsl.export import EXPORTERS
-from wsl.export.coco import export_coco, iterate_masks, write_coco_results
+from wsl.export.coco import export_coco, iterate_annotations, iterate_masks, write_coco_results
 from wsl.export.record import ExportRecord
 from wsl.types import Box, ClassSet
 
@@ -139,3 +139,24 @@ def test_results_lists(tmp_path: Path) -> None:
         write_coco_results(path, [(1, boxes)], {1: 1})
     write_coco_results(path, [])
     assert json.loads(path.read_text()) == []
+
+
+def test_regions_carry_their_confidence_where_known(tmp_path: Path) -> None:
+    label_map = np.array([[2, 0, 1], [0, 0, 0], [1, 0, 2]], np.uint8)
+    record = ExportRecord("a", "a.jpg", (3, 3), label_map, confidences=(0.1, 0.2, 0.3, 0.4))
+    found = list(iterate_annotations(record))
+    assert [(each["category_id"], each["bbox"][:2], each["confidence"]) for each in found] == [
+        (1, [2.0, 0.0], 0.1),
+        (1, [0.0, 2.0], 0.2),
+        (2, [0.0, 0.0], 0.3),
+        (2, [2.0, 2.0], 0.4),
+    ]
+    assert all("confidence" not in each for each in iterate_annotations(record._replace(confidences=())))
+    assert all("confidence" not in each for each in iterate_annotations(record, "classes"))
+
+
+@pytest.mark.parametrize("confidences", [(0.5,), (0.5, 0.5, 0.5)])
+def test_confidences_must_be_one_per_region(confidences: tuple[float, ...]) -> None:
+    record = ExportRecord("a", "a.jpg", (1, 3), np.array([[1, 0, 1]], np.uint8), confidences=confidences)
+    with pytest.raises(DataError, match=f"a: expected 2 confidences, one per region, but got {len(confidences)}"):
+        list(iterate_annotations(record))

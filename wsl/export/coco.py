@@ -28,8 +28,9 @@ def export_coco(records: Iterable[ExportRecord], path: Path, classes: ClassSet, 
 
     Image and annotation ids count from 1, category ids are the class ids 1..N. A label map gives one annotation per
     8-connected component of each class ("components") or one per class ("classes"), with compressed RLE; 255 belongs
-    to none. Its `score` is that of the box of the same class with the greatest overlap, 1.0 without one. A record
-    without label map gives its boxes, without segmentation. `bbox` is xywh, `area` in pixels.
+    to none. Its `score` is that of the box of the same class with the greatest overlap, 1.0 without one. A component
+    has the record's `confidence` of it where one is known. A record without label map gives its boxes, without
+    segmentation. `bbox` is xywh, `area` in pixels.
     """
     if instances not in INSTANCES:
         raise ConfigError(f"instances: expected one of {', '.join(INSTANCES)}, but got '{instances}'.")
@@ -82,15 +83,22 @@ def iterate_annotations(record: ExportRecord, instances: str = "components") -> 
             entry: Json = {"category_id": box.class_id, "bbox": [x, y, width, height], "area": width * height}
             yield {**entry, "score": _score(box)}
         return
-    for class_id, mask in iterate_masks(record.label_map, instances):
+    confidences = record.confidences if instances == "components" else ()
+    count = 0
+    for count, (class_id, mask) in enumerate(iterate_masks(record.label_map, instances), start=1):
         area = _find_extent(mask)
-        yield {
+        annotation: Json = {
             "category_id": class_id,
             "segmentation": encode_mask(mask),
             "bbox": _to_xywh(area),
             "area": int(mask.sum()),
             "score": _find_score(area, class_id, record.boxes),
         }
+        if count <= len(confidences):
+            annotation["confidence"] = float(confidences[count - 1])
+        yield annotation
+    if confidences and len(confidences) != count:
+        raise DataError(f"{record.image_id}: expected {count} confidences, one per region, but got {len(confidences)}.")
 
 
 def iterate_masks(label_map: LabelMap, instances: str) -> Iterator[tuple[int, Mask]]:

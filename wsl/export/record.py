@@ -17,7 +17,8 @@ from wsl.types import IGNORE, Box, ClassSet, LabelMap
 class ExportRecord(NamedTuple):
     """Pseudo-labels of one image: `size` (H, W); `label_map` uint8 (H, W) or None; `boxes` half-open, in pixels.
 
-    `file_name` is the image's path relative to the image folder, as other tools will look for it.
+    `file_name` is the image's path relative to the image folder, as other tools will look for it. `confidences`, one in
+    [0, 1] per region of the label map in the order of `find_regions`, class by class; () = not known.
     """
 
     image_id: str
@@ -25,6 +26,7 @@ class ExportRecord(NamedTuple):
     size: tuple[int, int]
     label_map: LabelMap | None = None
     boxes: tuple[Box, ...] = ()
+    confidences: tuple[float, ...] = ()
 
 
 # (records, folder, classes) -> the file or folder that another tool opens

@@ -9,12 +9,12 @@ from typing import Any
 
 from wsl.config import Config, as_dict
 from wsl.errors import ConfigError
-from wsl.export import EXPORTERS
 from wsl.localize.threshold import check_threshold
 from wsl.models import MODELS
 from wsl.pipeline.classifiers import needs_training
 from wsl.pipeline.context import Context
 from wsl.pipeline.device import seed_everything, select_device
+from wsl.pipeline.exporting import check_export
 from wsl.pipeline.images import missing
 from wsl.pipeline.making_maps import cam_options
 from wsl.pipeline.run_folder import Failure, hash_inputs, hash_value
@@ -85,8 +85,7 @@ def check_settings(context: Context) -> None:
     check_two_thresholds(config.seeds.rule, config.seeds.foreground, config.seeds.background)
     check_background(config.refine.background_rule, config.refine.background)
     build_refiner(config.refine.method, **config.refine.options)
-    for name in config.export.formats:
-        EXPORTERS.get(name)
+    check_export(config.export)
     select_device(config.device)
 
 

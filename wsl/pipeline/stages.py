@@ -127,10 +127,10 @@ def evaluate(context: Context) -> Outcome:
 
 
 def export(context: Context) -> Outcome:
-    """Label maps and boxes -> export/<format>."""
+    """Label maps, boxes and how far they are to be trusted -> export/<format>, export/confidence.csv."""
     from wsl.pipeline.exporting import export_run
 
-    return Outcome(export_run(context, _files(context)), [])
+    return Outcome(*export_run(context, _files(context)))
 
 
 def report(context: Context) -> Outcome:
@@ -199,7 +199,7 @@ def _score_files(context: Context) -> tuple[str, ...]:
 
 
 def _export_files(context: Context) -> tuple[str, ...]:
-    return tuple(f"export/{name}" for name in context.config.export.formats)
+    return ("export/confidence.csv", *(f"export/{name}" for name in context.config.export.formats))
 
 
 LAST = ("boxes", "refine")  # through them, every stage that makes something of an image

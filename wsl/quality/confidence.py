@@ -1,0 +1,68 @@
+"""One confidence in [0, 1] of several signals by a fixed rule, which was fitted to no masks."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from wsl.quality.signals import ClassSignals, Evidence, Signals
+from wsl.types import BACKGROUND, IGNORE
+
+RULE = ("scale_agreement", "refinement_agreement")
+
+
+@dataclass(frozen=True)
+class Judgement:
+    """How much a class or a region of an image is to be trusted, `confidence` in [0, 1], and the signals behind it."""
+
+    class_id: int
+    confidence: float
+    signals: Signals
+
+
+@dataclass(frozen=True)
+class ImageJudgement:
+    """How much an image's label map is to be trusted.
+
+    confidence: mean over `classes`, 1 where there are none. classes: those that the image is said to show and those
+    that the label map has, ascending; one that the label map lacks has confidence 0. regions: the 8-connected regions
+    of each of them in the order of export.
+    """
+
+    image_id: str
+    confidence: float
+    classes: tuple[Judgement, ...]
+    regions: tuple[Judgement, ...]
+
+
+def compute_confidence(signals: Signals) -> float:
+    """Geometric mean of the signals of RULE that are known, in [0, 1]; 0 without a region or where nothing is known.
+
+    A product and not a sum, because one bad sign is enough for a wrong mask.
+    """
+    known = [value for value in (getattr(signals, name) for name in RULE) if not math.isnan(value)]
+    if not known or not signals.area or min(known) <= 0:
+        return 0.0
+    return min(1.0, math.exp(sum(math.log(value) for value in known) / len(known)))
+
+
+def judge_image(evidence: Evidence, class_ids: Iterable[int] | None = None) -> ImageJudgement:
+    """Confidence of an image's label map, of its classes and of their regions.
+
+    class_ids: what the image is said to show; None = the classes that have a map.
+    """
+    present = {int(value) for value in _values_of(evidence)}
+    said = set(evidence.class_ids if class_ids is None else class_ids)
+    classes, regions = [], []
+    for class_id in sorted(said | present):
+        signals = ClassSignals(evidence, class_id)
+        whole = signals.of_class()
+        classes.append(Judgement(class_id, compute_confidence(whole), whole))
+        regions += [Judgement(class_id, compute_confidence(each), each) for each in signals.of_regions()]
+    mean = math.fsum(each.confidence for each in classes) / len(classes) if classes else 1.0
+    return ImageJudgement(evidence.image_id, mean, tuple(classes), tuple(regions))
+
+
+def _values_of(evidence: Evidence) -> set[int]:
+    return set(evidence.label_map.ravel().tolist()) - {BACKGROUND, IGNORE}
