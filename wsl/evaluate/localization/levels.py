@@ -13,7 +13,7 @@ from numpy.typing import ArrayLike, NDArray
 from wsl.errors import DataError
 
 LEVELS = 256
-_FEW = 8  # contours, up to which asking each for its area is quicker than ranking their boxes first
+_FEW = 16  # contours, up to which asking each for its box and area is quicker than arrays of all
 
 
 @dataclass(frozen=True)
@@ -103,6 +103,9 @@ def _find_boxes(part: NDArray[np.uint8], level: int, left: int, top: int) -> Lev
 
 def _bound(contours: Sequence[Any]) -> NDArray[np.float64]:
     """The box of each contour, float64 (M, 4): x, y, x + width, y + height."""
+    if len(contours) <= _FEW:
+        rectangles = [cv2.boundingRect(contour) for contour in contours]
+        return np.array([(x, y, x + width, y + height) for x, y, width, height in rectangles], np.float64)
     points = np.concatenate(contours)[:, 0]
     starts = np.cumsum([0] + [len(contour) for contour in contours[:-1]])
     return np.hstack([np.minimum.reduceat(points, starts), np.maximum.reduceat(points, starts) + 1.0])
