@@ -22,11 +22,12 @@ from numpy.typing import NDArray
 
 from wsl.cam.preset import Preset
 from wsl.cam.pyramid import UNKNOWN_AGREEMENT, MapPyramid, fuse, resize_map
+from wsl.cam.views import fuse_each_scale
 from wsl.checks import check_scores
 from wsl.data.images import MAX_PIXELS
 from wsl.errors import ConfigError, DataError
 from wsl.files import atomic_file
-from wsl.types import MAX_CLASSES, ScoreMaps
+from wsl.types import MAX_CLASSES, ScoreMaps, Scores
 
 SUFFIX = ".npz"
 FORMAT = 1
@@ -70,6 +71,21 @@ def read_score_maps(path: Path, image_id: str) -> ScoreMaps:
     if "format" not in arrays:
         return _foreign_maps(path, image_id, arrays)
     return fuse(_own_maps(path, image_id, arrays), _read_preset(path, arrays))
+
+
+def read_everything(
+    path: Path, image_id: str, with_views: bool = False
+) -> tuple[ScoreMaps, MapPyramid | None, tuple[Scores, ...]]:
+    """(score maps, raw maps, maps of each scale alone) from one reading; errors as in `read_score_maps`.
+
+    The raw maps of a foreign file are None. There are no maps of single scales unless `with_views`, and none of a
+    foreign file.
+    """
+    arrays = _read_arrays(path, image_id)
+    if "format" not in arrays:
+        return _foreign_maps(path, image_id, arrays), None, ()
+    pyramid, preset = _own_maps(path, image_id, arrays), _read_preset(path, arrays)
+    return fuse(pyramid, preset), pyramid, fuse_each_scale(pyramid, preset) if with_views else ()
 
 
 def read_pyramid(path: Path, image_id: str) -> MapPyramid | None:

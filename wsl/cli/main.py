@@ -15,6 +15,8 @@ from wsl.cli.audit import AUDIT_HELP
 from wsl.cli.audit import add_arguments as add_audit_arguments
 from wsl.cli.compare import COMPARE_HELP
 from wsl.cli.compare import add_arguments as add_compare_arguments
+from wsl.cli.evaluate import EVALUATE_HELP
+from wsl.cli.evaluate import add_arguments as add_evaluate_arguments
 from wsl.cli.explain import EXPLAIN_HELP
 from wsl.cli.explain import add_arguments as add_explain_arguments
 from wsl.errors import WslError
@@ -50,7 +52,7 @@ def build_parser() -> argparse.ArgumentParser:
     check.add_argument("--background-class", help="class folder that means 'no object' (folder format)")
     for name, text in STAGE_HELP.items():
         _stage_verb(verbs, name, text)
-    _evaluate_verb(verbs)
+    add_evaluate_arguments(_verb(verbs, "evaluate", EVALUATE_HELP, overrides=False), CONFIG_HELP)
     add_explain_arguments(_verb(verbs, "explain", EXPLAIN_HELP, overrides=False))
     add_audit_arguments(_verb(verbs, "audit", AUDIT_HELP, overrides=False))
     add_compare_arguments(_verb(verbs, "compare", COMPARE_HELP, overrides=False), CONFIG_HELP)
@@ -74,26 +76,6 @@ def _stage_verb(verbs: argparse._SubParsersAction, name: str, text: str) -> None
     parser = _verb(verbs, name, text)
     parser.add_argument("--config", help=CONFIG_HELP)
     parser.add_argument("--overwrite", action="store_true", help="replace a classifier trained with other settings")
-
-
-def _evaluate_verb(verbs: argparse._SubParsersAction) -> None:  # type: ignore[type-arg]
-    text = "score results: a run (--config), or any PRED against any GT"
-    parser = _verb(verbs, "evaluate", text, overrides=False)
-    parser.add_argument(
-        "targets",
-        nargs="*",
-        metavar="PRED GT | KEY=VALUE",
-        help="PRED: folder of label PNGs, score maps or box JSON, COCO JSON; GT: folder of PNGs, data set, COCO JSON",
-    )
-    parser.add_argument("--config", help=CONFIG_HELP + "; scores that run")
-    parser.add_argument("--kind", default="auto", help="what PRED is; default: guessed")
-    parser.add_argument("--split", help="split of GT that is scored")
-    parser.add_argument("--classes", help="text file with one class name per line")
-    parser.add_argument("--predicted-ignore", default="background", help="predicted 255: background, exclude or error")
-    parser.add_argument("--absent", default="skip", help="classes absent from GT: skip, ground_truth or zero")
-    parser.add_argument("--missing", default="error", help="images without prediction: error, skip or background")
-    parser.add_argument("--output", help="folder for scores.json and scores.csv")
-    parser.set_defaults(overwrite=False)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

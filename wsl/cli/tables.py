@@ -34,16 +34,22 @@ def print_scores(scores: Sequence[Score]) -> None:
         out.print("Nothing to score: the images have no labels, masks or boxes.")
         return
     notes = list(dict.fromkeys(_conventions(score) for score in scores))
-    table = Table("result", "value", "threshold", "note", box=None, pad_edge=False, header_style="bold")
-    for score in scores:
+    certain = [show_interval(score) for score in scores]
+    headers = ("result", "value", *(["interval"] if any(certain) else []), "threshold", "note")
+    table = Table(*headers, box=None, pad_edge=False, header_style="bold")
+    for score, interval in zip(scores, certain, strict=True):
         note = str(notes.index(_conventions(score)) + 1)
-        table.add_row(score.name, _number(score.value), _threshold(score.threshold), note)
+        cells = [interval] if any(certain) else []
+        table.add_row(score.name, _number(score.value), *cells, _threshold(score.threshold), note)
     out.print(table)
     by_class = class_table(scores)
     if by_class is not None:
         out.print()
         out.print(by_class)
     out.print()
+    if any(certain):
+        how = next(score.interval for score in scores if score.interval)
+        out.print(f"interval: {100 * how['level']:g} %, {how['replicates']} samples, {how['method']}", highlight=False)
     for number, note in enumerate(notes, start=1):
         out.print(f"note {number}: {note}", highlight=False, markup=False, soft_wrap=True)
 
@@ -61,6 +67,12 @@ def class_table(scores: Sequence[Score], measure: str = "iou") -> Table | None:
     return table
 
 
+def show_interval(score: Score) -> str:
+    """ "0.412 to 0.498", "" without an interval."""
+    interval = score.interval
+    return "" if interval is None else f"{interval['low']:.3f} to {interval['high']:.3f}"
+
+
 def _number(value: float | None) -> str:
     return "-" if value is None else f"{value:.3f}"
 
@@ -70,10 +82,15 @@ def _provenance(score: Score) -> str:
 
 
 def _threshold(threshold: dict[str, Any] | None) -> str:
+    """ "0.31 (oracle)", "0.34 (label_free otsu, 0.002 below the oracle)"."""
     if threshold is None:
         return ""
+    rule, gap = threshold.get("label-free rule"), threshold.get("gap to oracle")
+    origin = f"{threshold['provenance']} {rule}" if rule else str(threshold["provenance"])
+    if gap is not None:
+        origin += f", {gap:.3f} below the oracle"
     value = threshold.get("value")
-    return f"{threshold['provenance']}" if value is None else f"{value:g} ({threshold['provenance']})"
+    return origin if value is None else f"{value:g} ({origin})"
 
 
 def _conventions(score: Score) -> str:

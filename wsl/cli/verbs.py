@@ -9,11 +9,11 @@ from typing import TYPE_CHECKING
 
 from wsl.cli.audit import audit
 from wsl.cli.compare import compare
+from wsl.cli.evaluate import evaluate
 from wsl.cli.explain import explain
 from wsl.cli.progress import choose_progress
 from wsl.cli.tables import console, print_scores
 from wsl.config import Config, load_config
-from wsl.errors import ConfigError
 
 if TYPE_CHECKING:
     from wsl.pipeline.run_folder import RunFolder
@@ -69,51 +69,6 @@ def _tell(path: Path, results: Sequence[object]) -> int:
     if len(failures) > SHOWN_FAILURES:
         out.print(f"... and {len(failures) - SHOWN_FAILURES} more failures, all in {path / 'manifest.json'}")
     return SOME_FAILED if failures else DONE
-
-
-def evaluate(options: argparse.Namespace) -> int:
-    """The evaluate stage of a run, or any PRED against any GT."""
-    paths = [target for target in options.targets if "=" not in target]
-    if not paths:
-        options.overrides = options.targets
-        return run_stages(options)
-    if len(paths) != 2 or len(options.targets) != 2 or options.config:
-        raise ConfigError(f"Expected PRED and GT, or --config FILE and key=value, but got {' '.join(options.targets)}.")
-    return _evaluate_paths(options, Path(paths[0]), Path(paths[1]))
-
-
-def _evaluate_paths(options: argparse.Namespace, prediction: Path, truth: Path) -> int:
-    from wsl.cam.store import read_score_maps
-    from wsl.evaluate.files.folders import read_score_map
-    from wsl.evaluate.files.paths import evaluate_paths
-    from wsl.evaluate.result import write_scores
-    from wsl.pipeline.context import read_class_names
-    from wsl.types import ClassSet, Scores
-
-    def read_map(path: Path) -> tuple[Scores, tuple[int, ...]]:
-        """Our own map files too: the evaluators know only foreign ones."""
-        if path.suffix == ".npy":
-            return read_score_map(path)
-        maps = read_score_maps(path, path.stem)
-        return maps.scores, maps.class_ids
-
-    names = read_class_names(options.classes)
-    scores = evaluate_paths(
-        prediction,
-        truth,
-        classes=ClassSet(names) if names else None,
-        kind=options.kind,
-        split=options.split,
-        predicted_ignore=options.predicted_ignore,
-        absent=options.absent,
-        missing=options.missing,
-        read_map=read_map,
-        progress=choose_progress(options.quiet),
-    )
-    if options.output:
-        write_scores(Path(options.output), scores)
-    print_scores(scores)
-    return DONE
 
 
 def check(options: argparse.Namespace) -> int:

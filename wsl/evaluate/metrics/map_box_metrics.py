@@ -17,6 +17,7 @@ from wsl.evaluate.metrics.metric import MetricSettings, register_metric
 from wsl.evaluate.result import Score
 from wsl.evaluate.thresholds import GivenThreshold, add_gap, name_table
 
+KS = (1, 5)  # as far as the classifier knows so many classes
 TOP_K_IOU = 0.5
 
 
@@ -102,8 +103,9 @@ class BoxesOfMaps:
         """Top-k from the curves of V1 and the rankings; None where no image has one."""
         if not self.rankings:
             return None
-        curves = self.sums.curves()
-        top_k = TopKLocalization(curves.thresholds, ks=(1, 5), iou_threshold=TOP_K_IOU)
+        curves, shortest = self.sums.curves(), min(len(ranking) for ranking in self.rankings.values())
+        ks = [k for k in KS if k <= shortest]
+        top_k = TopKLocalization(curves.thresholds, ks, iou_threshold=TOP_K_IOU)
         places: dict[str, list[int]] = {}
         for place, image_id in enumerate(curves.image_ids):
             places.setdefault(image_id, []).append(place)
