@@ -25,22 +25,24 @@ UNIT = st.floats(0, 1)
 def test_confidence_is_the_geometric_mean_and_rises_with_each_signal(
     values: list[float], place: int, other: float
 ) -> None:
-    signals = replace(GOOD, **dict(zip(RULE, values, strict=True)))
+    signals = replace(GOOD, area=0.25, **dict(zip(RULE, values, strict=True)))
     found = compute_confidence(signals)
-    assert found == pytest.approx(math.prod(values) ** (1 / len(values)), abs=1e-9)
+    assert found == pytest.approx((0.5 * math.prod(values)) ** (1 / (1 + len(values))), abs=1e-9)
+    assert compute_confidence(replace(signals, area=0.36)) >= found
     higher = replace(signals, **{RULE[place]: max(values[place], other)})
     assert compute_confidence(higher) >= found - 1e-12
 
 
 def test_unknown_signals_do_not_count_and_no_region_is_no_confidence() -> None:
-    assert compute_confidence(GOOD) == pytest.approx(0.8)
-    assert compute_confidence(replace(GOOD, **{RULE[0]: math.nan})) == pytest.approx(0.8)
+    good = replace(GOOD, area=0.64)
+    assert compute_confidence(good) == pytest.approx(0.8)
+    assert compute_confidence(replace(good, **{RULE[0]: math.nan})) == pytest.approx(0.8)
     assert compute_confidence(replace(GOOD, area=0.0)) == 0.0
     assert compute_confidence(Signals(area=0.5)) == 0.0
 
 
 def test_signals_that_are_not_in_the_rule_do_not_matter() -> None:
-    others = {name: 0.1 for name in NAMES if name not in RULE}
+    others = {name: 0.1 for name in NAMES if name not in (*RULE, "area")}
     assert compute_confidence(replace(GOOD, **others)) == pytest.approx(compute_confidence(GOOD))
 
 
@@ -69,7 +71,7 @@ def test_each_low_signal_has_its_words(name: str) -> None:
 
 
 def test_reasons_are_the_worst_first_and_not_too_many() -> None:
-    low = replace(GOOD, scale_agreement=0.4, probability=0.01, area=0.002, margin=0.09)
+    low = replace(GOOD, scale_agreement=0.3, probability=0.001, area=0.002, margin=0.049)
     assert find_reasons(low) == ["low class probability", "tiny region", "scales disagree"]
     assert find_reasons(low, most=1) == ["low class probability"]
     assert find_reasons(replace(GOOD, area=0.0)) == ["no region"]

@@ -12,13 +12,13 @@ from wsl.types import ClassSet
 
 # signal: the value from which down it is worth a word, and the word
 LOW: dict[str, tuple[float, str]] = {
-    "scale_agreement": (0.5, "scales disagree"),
+    "scale_agreement": (0.4, "scales disagree"),
     "flip_agreement": (0.5, "mirror image disagrees"),
     "refinement_agreement": (0.5, "refinement changed most of it"),
-    "probability": (0.5, "low class probability"),
-    "margin": (0.1, "hardly stronger than the background or another class"),
+    "probability": (0.01, "low class probability"),
+    "margin": (0.05, "hardly stronger than the background or another class"),
     "area": (0.005, "tiny region"),
-    "compactness": (0.1, "ragged outline"),
+    "compactness": (0.01, "ragged outline"),
     "largest_share": (0.5, "in many pieces"),
 }
 NEARLY_ALL = 0.9
