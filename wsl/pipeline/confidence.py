@@ -5,21 +5,19 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
-from wsl.cam.pyramid import fuse
-from wsl.cam.store import read_preset, read_pyramid
+from wsl.cam.pyramid import MapPyramid
+from wsl.cam.store import read_everything
 from wsl.data.label_maps import read_label_map
 from wsl.files import read_json, write_bytes
 from wsl.pipeline.work import StageFiles
 from wsl.quality.confidence import ImageJudgement, Judgement, judge_image
 from wsl.quality.signals import Evidence, Signals
 from wsl.seeds.background import compute_background
-from wsl.types import Sample, ScoreMaps
+from wsl.types import Sample, Scores
 
 DIGITS = 6
 FOLDER = Path("export") / "confidence"
@@ -56,22 +54,19 @@ class ConfidenceWork:
     def read_evidence(self, sample: Sample) -> Evidence:
         """All that the run knows of an image."""
         path, image_id = self.files.maps(sample.image_id), sample.image_id
-        pyramid, label_map = read_pyramid(path, image_id), read_label_map(self.files.refined(image_id))
-        if pyramid is None:  # maps from elsewhere: no single scales, no mirror image
-            return self._evidence(self.files.read_maps(image_id), label_map)
-        per_layer = len(pyramid.levels) // pyramid.num_layers
-        starts = range(0, len(pyramid.levels), per_layer)
-        layers = tuple(pyramid.levels[first : first + per_layer] for first in starts)
-        maps = fuse(pyramid, read_preset(path, image_id))
-        return self._evidence(maps, label_map, layers, pyramid.class_agreement)
-
-    def _evidence(self, maps: ScoreMaps, label_map: Any, layers: Any = (), agreement: Any = None) -> Evidence:
+        maps, pyramid, _ = read_everything(path, image_id)
+        label_map = read_label_map(self.files.refined(image_id))
         background = compute_background(maps.scores, self.background_rule, self.background)
-        unknown = np.full(len(maps.class_ids), np.nan, np.float32)
-        return Evidence(
-            maps.image_id, maps.scores, maps.class_ids, background, label_map, layers, maps.class_scores,
-            unknown if agreement is None else agreement,
-        )  # fmt: skip
+        known = Evidence(image_id, maps.scores, maps.class_ids, background, label_map, (), maps.class_scores)
+        if pyramid is None:  # maps from elsewhere: no single scales, no mirror image
+            return known
+        return replace(known, levels=_layers_of(pyramid), flip_agreement=pyramid.class_agreement)
+
+
+def _layers_of(pyramid: MapPyramid) -> tuple[tuple[Scores, ...], ...]:
+    """Per layer the maps of its single scales."""
+    per_layer = len(pyramid.levels) // pyramid.num_layers
+    return tuple(pyramid.levels[first : first + per_layer] for first in range(0, len(pyramid.levels), per_layer))
 
 
 def confidence_path(files: StageFiles, image_id: str) -> Path:

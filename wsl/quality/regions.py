@@ -60,10 +60,11 @@ class Regions:
 def find_regions(mask: Mask) -> Regions:
     """The 8-connected components of a mask bool (H, W), numbered by their first pixel in reading order."""
     labels, stats = find_components(mask)
-    _, first = np.unique(labels, return_index=True)
-    first = first[len(first) - len(stats) :]  # without the background, which a full mask does not have
+    where = np.flatnonzero(labels)[::-1]
+    first = np.zeros(len(stats) + 1, np.intp)
+    first[labels.ravel()[where]] = where  # of several values for one place the last is taken: the first pixel
     number = np.zeros(len(stats) + 1, np.int32)
-    number[1 + np.argsort(first)] = np.arange(1, len(stats) + 1)
+    number[1 + np.argsort(first[1:])] = np.arange(1, len(stats) + 1)
     return Regions(number[labels], len(stats))
 
 
