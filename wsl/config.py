@@ -32,6 +32,10 @@ CHOICES: dict[str, tuple[str, ...]] = {
     "refine.background_rule": ("constant", "power"),
     "evaluate.predicted_ignore": ("background", "exclude", "error"),
     "evaluate.absent": ("skip", "ground_truth", "zero"),
+    "evaluate.background": ("include", "exclude"),
+    "evaluate.label_free": (
+        *("none", "area_prior", "colour_contrast", "normalised_cut", "otsu", "otsu_per_image", "scale_agreement"),
+    ),
     "export.review": ("list", "none"),
 }
 
@@ -146,7 +150,10 @@ class EvaluateConfig:
 
     predicted_ignore: str = "background"
     absent: str = "skip"
+    background: str = "include"
     sweep_steps: int = 100
+    label_free: str = "scale_agreement"
+    intervals: int = 1000
 
 
 @dataclass

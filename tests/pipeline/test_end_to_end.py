@@ -28,7 +28,9 @@ def trained(voc: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def scores_of(run: Path) -> dict[str, float | None]:
-    return {score["name"]: score["value"] for score in json.loads((run / "scores" / "scores.json").read_text())["scores"]}
+    return {
+        score["name"]: score["value"] for score in json.loads((run / "scores" / "scores.json").read_text())["scores"]
+    }
 
 
 def test_run_leaves_every_result(trained: Path) -> None:

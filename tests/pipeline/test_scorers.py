@@ -9,8 +9,10 @@ import pytest
 
 from wsl.cam.preset import PRESETS
 from wsl.cam.pyramid import MapPyramid
-from wsl.cam.store import read_score_maps, write_pyramid
-from wsl.pipeline.scorers import ImageLabelScorer, centre_box_like
+from wsl.cam.store import read_everything, write_pyramid
+from wsl.pipeline.label_scorer import ImageLabelScorer
+from wsl.pipeline.run_case import RunCase
+from wsl.pipeline.scorers import centre_box_like
 from wsl.pipeline.work import StageFiles
 from wsl.types import ClassSet, Sample
 
@@ -31,12 +33,17 @@ def test_centre_box_has_the_seeds_area_and_their_largest_class() -> None:
 
 def score_labels(tmp_path: Path, single: bool, rows: list[tuple[tuple[int, ...], list[float]]]) -> float | None:
     files, scorer = StageFiles(tmp_path), ImageLabelScorer(CLASSES, single)
+    parts = []
     for index, (labels, probabilities) in enumerate(rows):
         level = np.ones((0, 2, 2), np.float32)
         pyramid = MapPyramid(str(index), (level,), (), (4, 4), np.array(probabilities, np.float32), (1, 2))
         write_pyramid(files.maps(str(index)), pyramid, PRESETS["irn"])
         sample = Sample(str(index), Path("x"), labels)
-        scorer.update(sample, read_score_maps(files.maps(str(index)), str(index)), files)
+        maps = read_everything(files.maps(str(index)), str(index))
+        parts.append(ImageLabelScorer(CLASSES, single))
+        parts[-1].update(RunCase(sample, *maps, files, len(CLASSES)))
+    for part in parts:
+        scorer.merge(part)
     return scorer.scores()[0].value
 
 

@@ -107,6 +107,7 @@ def check_counts(config: Config) -> None:
         "data.limit": (1 if config.data.limit is None else config.data.limit, 1),
         "cam.batch_size": (config.cam.batch_size, 0),
         "evaluate.sweep_steps": (config.evaluate.sweep_steps, 1),
+        "evaluate.intervals": (config.evaluate.intervals, 0),
         "report.overlays": (config.report.overlays, 0),
         "boxes.min_area": (config.boxes.min_area, 0),
     }

@@ -6,63 +6,164 @@ The only stage, besides the pictures of report, that reads ground-truth masks an
 from __future__ import annotations
 
 import logging
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 
-from wsl.data.ground_truth import read_ground_truth
-from wsl.data.images import read_image_size
+from wsl.cam.store import read_everything
 from wsl.errors import DataError
-from wsl.evaluate.result import Score, write_scores
+from wsl.evaluate.accumulate import accumulate
+from wsl.evaluate.files.options import Evaluation, add_intervals, write_evaluation
+from wsl.evaluate.metrics import MetricSettings
+from wsl.evaluate.thresholds import CHOICES, GivenThreshold, ThresholdRequest
 from wsl.pipeline.context import Context
+from wsl.pipeline.label_scorer import ImageLabelScorer
+from wsl.pipeline.run_case import RunCase
 from wsl.pipeline.run_folder import Failure
-from wsl.pipeline.scorers import BoxScorer, DetectionScorer, ImageLabelScorer, MaskScorer, Scorer
+from wsl.pipeline.scorers import BoxScorer, InstanceScorer, MapBoxScorer, MaskScorer, Scorer
 from wsl.pipeline.work import StageFiles
-from wsl.progress import track
-from wsl.types import Sample
+from wsl.seeds.label_free import LABEL_FREE_RULES
+from wsl.types import ClassSet, Sample
 
 log = logging.getLogger("wsl")
 
 SCORES = Path("scores")
 
 
+@dataclass(frozen=True)
+class _Plan:
+    """What is scored and how; can be sent to other processes."""
+
+    classes: ClassSet
+    settings: MetricSettings
+    single_label: bool
+    has_boxes: bool
+    with_views: bool
+    files: StageFiles
+
+
+@dataclass
+class _Sums:
+    """The scorers so far, and the images that could not be scored."""
+
+    scorers: list[Scorer]
+    failures: list[Failure] = field(default_factory=list)
+
+    def merge(self, other: _Sums) -> None:
+        for mine, theirs in zip(self.scorers, other.scorers, strict=True):
+            mine.merge(theirs)
+        self.failures += other.failures
+
+
 def score_run(context: Context, files: StageFiles) -> tuple[dict[str, int], list[Failure]]:
-    """Writes scores/scores.json and scores.csv; returns how many images were scored, and those that could not be."""
+    """Writes scores/scores.json, scores.csv and per_image/; returns how many images were scored, and those that could
+    not be."""
     samples = finished(context, files)
-    scorers = build_scorers(context)
-    failures: list[Failure] = []
-    for sample in track(samples, context.progress, "evaluate", len(samples)):
-        try:
-            _check_truth(sample, context)
-            maps = files.read_maps(sample.image_id)
-            for scorer in scorers:
-                scorer.update(sample, maps, files)
-        except DataError as error:
-            failures.append(Failure(sample.image_id, str(error)))
-    scores: list[Score] = [score for scorer in scorers for score in scorer.scores()]
-    write_scores(context.run.path / SCORES, scores)
-    return {"images": len(context.samples), "scored": len(samples) - len(failures)}, failures
+    plan = _make_plan(context, files, samples)
+    if not plan.settings.has_masks and not plan.has_boxes:
+        log.warning("evaluate: the data set has no masks and no boxes, so only image-level labels are scored.")
+    sums = accumulate(
+        samples,
+        partial(_build, plan),
+        partial(_update, plan),
+        workers=min(context.config.workers, os.cpu_count() or 1),
+        progress=context.progress,
+        title="evaluate",
+    )
+    write_evaluation(context.run.path / SCORES, _evaluate(context, sums))
+    return {"images": len(context.samples), "scored": len(samples) - len(sums.failures)}, sums.failures
 
 
-def _check_truth(sample: Sample, context: Context) -> None:
-    """Raises DataError before anything is counted, so that an image is in all scores or in none."""
-    if context.data.has_masks:
-        read_ground_truth(sample, read_image_size(sample.image_path), len(context.classes))
+def _evaluate(context: Context, sums: _Sums) -> Evaluation:
+    scores = [score for scorer in sums.scorers for score in scorer.scores()]
+    tables = {name: table for scorer in sums.scorers for name, table in scorer.tables().items()}
+    about = {"kind": "run", "split": context.config.data.split, CHOICES: _choices(sums)}
+    return add_intervals(Evaluation(scores, tables, about), context.config.evaluate.intervals, context.config.seed)
+
+
+def _choices(sums: _Sums) -> dict[str, float]:
+    found: dict[str, float] = {}
+    for scorer in sums.scorers:
+        if isinstance(scorer, MaskScorer):
+            found |= scorer.sweep.choices()
+        elif isinstance(scorer, MapBoxScorer):
+            found |= scorer.metrics.choices()
+    return found
+
+
+def _make_plan(context: Context, files: StageFiles, samples: Sequence[Sample]) -> _Plan:
+    settings = _make_settings(context, files, samples)
+    rules = [LABEL_FREE_RULES.get(each.what) for each in settings.requests if each.way == "label_free"]
+    return _Plan(
+        classes=context.classes,
+        settings=settings,
+        single_label=context.data.single_label,
+        has_boxes=context.data.has_boxes,
+        with_views=any("views" in rule.needs for rule in rules),
+        files=files,
+    )
+
+
+def _make_settings(context: Context, files: StageFiles, samples: Sequence[Sample]) -> MetricSettings:
+    """The maps are scored at the best threshold, at the fixed one of refine, and at the label-free rule's."""
+    config = context.config
+    given, requests = [], [ThresholdRequest("oracle")]
+    if config.refine.background_rule == "constant":
+        given.append(GivenThreshold("miou", config.refine.background, "fixed"))
+    if config.evaluate.label_free != "none" and _can_choose(config.evaluate.label_free, files, samples):
+        requests.append(ThresholdRequest("label_free", config.evaluate.label_free))
+    return MetricSettings(
+        classes=context.classes,
+        predicted_ignore=config.evaluate.predicted_ignore,
+        absent=config.evaluate.absent,
+        background=config.evaluate.background,
+        steps=config.evaluate.sweep_steps,
+        requests=tuple(requests),
+        given=tuple(given),
+        has_masks=context.data.has_masks,
+        has_boxes=context.data.has_boxes,
+    )
+
+
+def _can_choose(rule: str, files: StageFiles, samples: Sequence[Sample]) -> bool:
+    """Whether the maps have what the label-free rule needs, by the first of them; told once when not."""
+    if "views" not in LABEL_FREE_RULES.get(rule).needs or not samples:
+        return True
+    image_id = samples[0].image_id
+    if len(read_everything(files.maps(image_id), image_id, with_views=True)[2]) > 1:
+        return True
+    log.info("evaluate: evaluate.label_free=%s needs maps of several cam.scales; left out.", rule)
+    return False
+
+
+def _build(plan: _Plan) -> _Sums:
+    """What can be scored with the ground truth that the data set has."""
+    scorers: list[Scorer] = [ImageLabelScorer(plan.classes, plan.single_label)]
+    if plan.settings.has_masks:
+        scorers.append(MaskScorer(plan.settings))
+    if plan.has_boxes:
+        scorers += [MapBoxScorer(plan.settings), BoxScorer(plan.settings), InstanceScorer(plan.classes)]
+    return _Sums(scorers)
+
+
+def _update(plan: _Plan, sums: _Sums, sample: Sample) -> None:
+    try:
+        case = _read_case(plan, sample)
+        for scorer in sums.scorers:
+            scorer.update(case)
+    except DataError as error:
+        sums.failures.append(Failure(sample.image_id, str(error)))
+
+
+def _read_case(plan: _Plan, sample: Sample) -> RunCase:
+    """Reads everything before anything is counted, so that an image is in all scores or in none."""
+    maps = read_everything(plan.files.maps(sample.image_id), sample.image_id, plan.with_views)
+    return RunCase(sample, *maps, plan.files, len(plan.classes)).load()
 
 
 def finished(context: Context, files: StageFiles) -> list[Sample]:
     """The samples that went through all stages."""
     steps = (files.maps, files.boxes, files.seeds, files.refined)
     return [sample for sample in context.samples if all(step(sample.image_id).exists() for step in steps)]
-
-
-def build_scorers(context: Context) -> list[Scorer]:
-    """What can be scored with the ground truth that the data set has."""
-    scorers: list[Scorer] = [ImageLabelScorer(context.classes, context.data.single_label)]
-    if context.data.has_masks:
-        refine = context.config.refine
-        fixed = refine.background if refine.background_rule == "constant" else None
-        scorers.append(MaskScorer(context.classes, context.config.evaluate, fixed))
-    if context.data.has_boxes:
-        scorers += [BoxScorer(context.classes), DetectionScorer(context.classes)]
-    if len(scorers) == 1:
-        log.warning("evaluate: the data set has no masks and no boxes, so only image-level labels are scored.")
-    return scorers

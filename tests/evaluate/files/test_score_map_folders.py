@@ -154,6 +154,8 @@ def test_label_maps_as_truth_have_no_images(tmp_path: Path) -> None:
     found = by_name(score(folder, tmp_path / "masks", thresholds=("label_free:otsu", "oracle"), classes=CLASSES))
     assert found["mIoU of score maps"].threshold["provenance"] == "label_free"
     assert "MaxBoxAccV2" not in found
+    with pytest.raises(DataError, match="'scale_agreement' needs maps of several scales"):
+        score(folder, dataset, thresholds=("label_free:scale_agreement",))
     with pytest.raises(ConfigError, match="'max_box_acc' needs boxes"):
         score(folder, tmp_path / "masks", metrics=("max_box_acc",))
 

@@ -12,7 +12,7 @@ import numpy as np
 
 from wsl.data.images import read_image
 from wsl.data.reader import Dataset
-from wsl.errors import ConfigError
+from wsl.errors import ConfigError, DataError
 from wsl.evaluate.accumulate import accumulate
 from wsl.evaluate.files.found_classes import find_classes
 from wsl.evaluate.files.map_png import read_maps
@@ -22,6 +22,7 @@ from wsl.evaluate.files.score_map_files import MapFile, ReadMap, read_map_file
 from wsl.evaluate.files.sources import TruthSet, open_truth, read_size, read_truth
 from wsl.evaluate.metrics import MetricSet, MetricSettings, choose_metrics
 from wsl.evaluate.metrics.case import ScoreMapCase
+from wsl.evaluate.result import Score
 from wsl.evaluate.thresholds import (
     CHOICES,
     GivenThreshold,
@@ -123,7 +124,20 @@ def evaluate_score_maps(
         progress=shown,
         title="score maps",
     )
-    return Evaluation(sums.scores(), sums.tables(), {CHOICES: sums.choices()}).with_counts(counts)
+    scores = sums.scores()
+    _check_label_free(requests, scores, source.folder)
+    return Evaluation(scores, sums.tables(), {CHOICES: sums.choices()}).with_counts(counts)
+
+
+def _check_label_free(requests: Sequence[ThresholdRequest], scores: Sequence[Score], folder: Path) -> None:
+    """Raises DataError when a rule that was asked for chose nothing, for want of maps of several scales."""
+    found = {(score.threshold or {}).get("label-free rule") for score in scores}
+    lost = [each.what for each in requests if each.way == "label_free" and each.what not in found]
+    if lost and "views" in LABEL_FREE_RULES.get(lost[0]).needs:
+        raise DataError(
+            f"{folder}: the label-free rule '{lost[0]}' needs maps of several scales, which only map files of wsl made "
+            "with several cam.scales hold; take label_free:otsu_per_image for other maps."
+        )
 
 
 def _update(work: _Work, sums: MetricSet, item: _Item) -> None:

@@ -12,7 +12,7 @@ from wsl.evaluate.localization.box_protocols import list_thresholds as list_own_
 from wsl.evaluate.localization.max_box_acc import MaxBoxAcc
 from wsl.evaluate.localization.top_k import TopKLocalization
 from wsl.evaluate.metrics.case import ScoreMapCase
-from wsl.evaluate.metrics.map_thresholds import asks_oracle, list_thresholds, make_label_free
+from wsl.evaluate.metrics.map_thresholds import add_evidence, asks_oracle, list_thresholds, make_label_free
 from wsl.evaluate.metrics.metric import MetricSettings, register_metric
 from wsl.evaluate.result import Score
 from wsl.evaluate.thresholds import GivenThreshold, add_gap, name_table
@@ -28,7 +28,7 @@ class BoxesOfMaps:
     def __init__(self, settings: MetricSettings) -> None:
         self.settings = settings
         self.sums = MaxBoxAcc(thresholds=_box_thresholds(settings), protocol=settings.protocol, keep_curves=True)
-        self.label_free = make_label_free(settings, settings.list_steps().tolist())
+        self.label_free = make_label_free(settings, self.sums.thresholds.tolist())
         self.rankings: dict[str, tuple[int, ...]] = {}
 
     def update(self, case: ScoreMapCase) -> None:
@@ -42,7 +42,7 @@ class BoxesOfMaps:
             self.sums.update(found, boxes, case.size, case.image_id)
             if self.label_free is not None and class_id in rows:
                 views = [_stretch(view[rows[class_id]])[None] for view in case.views]
-                self.label_free.update(_stretch(found)[None], case.image, views, case.image_id)
+                add_evidence(self.label_free, case, _stretch(found)[None], views)
         if case.ranking is not None:
             self.rankings[case.image_id] = case.ranking
 
@@ -117,14 +117,11 @@ class BoxesOfMaps:
 
 
 def _box_thresholds(settings: MetricSettings) -> NDArray[np.float64] | None:
-    """None = the protocol's own; with given thresholds or label-free rules these are added."""
-    own = [each.value for each in settings.given if each.metric == "max_box_acc"]
-    wants_steps = any(request.way == "label_free" for request in settings.requests)
-    if not own and not wants_steps:
-        return None
-
-    steps = settings.list_steps().tolist() if wants_steps else []
-    return np.unique([*list_own_thresholds(get_protocol(settings.protocol)), *own, *steps])
+    """The protocol's own thresholds and the given ones that are not among them; None without any."""
+    own = list_own_thresholds(get_protocol(settings.protocol))
+    given = [each.value for each in settings.given if each.metric == "max_box_acc"]
+    more = [value for value in given if not np.isclose(own, value, rtol=0, atol=1e-9).any()]
+    return np.unique([*own, *more]) if more else None
 
 
 def _stretch(score_map: NDArray[np.floating]) -> NDArray[np.float32]:

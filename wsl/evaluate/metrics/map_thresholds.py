@@ -5,9 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from wsl.errors import ConfigError
+from wsl.evaluate.metrics.case import ScoreMapCase
 from wsl.evaluate.metrics.metric import MetricSettings
 from wsl.evaluate.thresholds import GivenThreshold
 from wsl.seeds.label_free import LabelFree
+from wsl.types import Scores
 
 
 def make_label_free(settings: MetricSettings, thresholds: Sequence[float]) -> LabelFree | None:
@@ -26,11 +28,18 @@ def list_thresholds(metric: str, settings: MetricSettings, label_free: LabelFree
     if label_free is None or not label_free.images:
         return given
     chosen = [label_free.choose(rule) for rule in label_free.rules]
+    how = {"images used": label_free.images}
     return given + [
-        GivenThreshold(metric, each.threshold, "label_free", {"label-free rule": each.rule}) for each in chosen
+        GivenThreshold(metric, each.threshold, "label_free", {"label-free rule": each.rule} | how) for each in chosen
     ]
 
 
 def asks_oracle(settings: MetricSettings) -> bool:
     """Whether the scores at the best threshold are wanted: when asked for, or when nothing is."""
     return not settings.requests or any(request.way == "oracle" for request in settings.requests)
+
+
+def add_evidence(label_free: LabelFree | None, case: ScoreMapCase, scores: Scores, views: Sequence[Scores]) -> None:
+    """Shows one image to the label-free rules; images that lack what a rule needs are left out, and not counted."""
+    if label_free is not None and not label_free.lacks(case.image, views):
+        label_free.update(scores, case.image, views, case.image_id)

@@ -10,7 +10,7 @@ from wsl.evaluate.certainty.segmentation_table import SegmentationTable
 from wsl.evaluate.certainty.sweep_table import SweepTable
 from wsl.evaluate.certainty.tables import ImageTable
 from wsl.evaluate.metrics.case import ScoreMapCase
-from wsl.evaluate.metrics.map_thresholds import asks_oracle, list_thresholds, make_label_free
+from wsl.evaluate.metrics.map_thresholds import add_evidence, asks_oracle, list_thresholds, make_label_free
 from wsl.evaluate.metrics.metric import MetricSettings, register_metric
 from wsl.evaluate.result import Score
 from wsl.evaluate.segmentation.seed_surface import compute_seed_surface, seed_surface_score
@@ -32,8 +32,7 @@ class SweepMiou:
         if case.truth is None:
             return
         self.sweep.update(case.scores, case.class_ids, case.truth, case.image_id)
-        if self.label_free is not None:
-            self.label_free.update(case.scores, case.image, case.views, case.image_id)
+        add_evidence(self.label_free, case, case.scores, case.views)
 
     def merge(self, other: SweepMiou) -> None:
         """Adds the images of `other`."""

@@ -35,7 +35,8 @@ class LabelFree:
     """
 
     def __init__(self, thresholds: ArrayLike, rules: Sequence[str] = (DEFAULT_RULE,)) -> None:
-        self.thresholds = np.atleast_1d(np.asarray(thresholds, np.float32))
+        self._given = np.atleast_1d(np.asarray(thresholds, np.float64))
+        self.thresholds = self._given.astype(np.float32)
         if not len(self.thresholds) or (np.diff(self.thresholds) <= 0).any():
             raise ConfigError("thresholds: expected at least one, ascending and different in float32.")
         self.rules = {name: LABEL_FREE_RULES.get(name)() for name in rules}
@@ -62,6 +63,13 @@ class LabelFree:
             self.totals[rule_name] = self.totals[rule_name] + terms if rule_name in self.totals else terms
         self.images += 1
 
+    def lacks(self, image: Image | None, views: Sequence[Scores]) -> str:
+        """What a rule needs and `update` would miss, in words; "" when there is all."""
+        needs = {need for rule in self.rules.values() for need in rule.needs}
+        if "image" in needs and image is None:
+            return "the image itself"
+        return "maps of at least 2 scales" if "views" in needs and len(views) < 2 else ""
+
     def merge(self, other: LabelFree) -> None:
         """Adds the sums of `other`, made with the same thresholds and rules."""
         if self.thresholds.tolist() != other.thresholds.tolist() or list(self.rules) != list(other.rules):
@@ -75,8 +83,8 @@ class LabelFree:
         if not self.images:
             raise DataError("label-free threshold: expected at least one image with a class, but got none.")
         ratings = np.round(self.rules[rule].rate(self.totals[rule], self.images), DIGITS)
-        best = float(self.thresholds[int(np.argmax(ratings))])
-        return LabelFreeChoice(rule, round(best, 6), tuple(self.thresholds.tolist()), tuple(ratings.tolist()))
+        best = float(self._given[int(np.argmax(ratings))])
+        return LabelFreeChoice(rule, best, tuple(self._given.tolist()), tuple(ratings.tolist()))
 
     def _to_levels(self, best: NDArray[np.generic]) -> Levels:
         return np.searchsorted(self.thresholds, best.astype(np.float32, copy=False), side="left")
