@@ -16,8 +16,10 @@ if TYPE_CHECKING:
     from wsl.pipeline.comparing import CompareSettings, Comparison
     from wsl.pipeline.comparison_table import Row
 
-COMPARE_HELP = "CAM methods on one classifier: localization, masks, faithfulness and time in one table"
+COMPARE_HELP = "finished runs (RUN RUN ...): differences with intervals; or CAM methods on one classifier (KEY=VALUE)"
 OVERRIDE_HELP = (
+    "runs: folders of runs or of wsl evaluate --output, the first is the one that the others are compared to; seeds of "
+    "one run with commas between them. Methods: "
     "methods=[cam,grad_cam] (default: all), images=40, randomised_images=10, tolerance=15 (pixels, pointing game), "
     "options.METHOD.NAME=VALUE, and settings such as data.root=DIR output=DIR"
 )
@@ -28,13 +30,22 @@ SHOWN_FAILURES = 10
 
 def add_arguments(parser: argparse.ArgumentParser, config_help: str) -> None:
     """The options of the verb."""
-    parser.add_argument("overrides", nargs="*", metavar="KEY=VALUE", help=OVERRIDE_HELP)
+    parser.add_argument("overrides", nargs="*", metavar="RUN | KEY=VALUE", help=OVERRIDE_HELP)
+    parser.add_argument("--scores", default="", help="runs: scores whose classes are shown, with commas; default: all")
+    parser.add_argument("--images", default="same", help="runs: same (default) or common images")
+    parser.add_argument("--replicates", type=int, default=1000, help="runs: bootstrap samples and swaps")
+    parser.add_argument("--output", help="runs: CSV file of all differences")
     parser.add_argument("--config", help=config_help)
     parser.add_argument("--overwrite", action="store_true", help="replace a classifier trained with other settings")
 
 
 def compare(options: argparse.Namespace) -> int:
-    """Measures, writes the tables, prints one; exit code 4 when some images or methods failed."""
+    """Measures, writes the tables, prints one; exit code 4 when some images or methods failed. Finished runs are
+    compared by what is stored of them."""
+    if options.overrides and not any("=" in each for each in options.overrides):
+        from wsl.cli.compare_runs import compare_finished_runs
+
+        return compare_finished_runs(options)
     from wsl.cli.progress import choose_progress
     from wsl.config import load_config
     from wsl.pipeline.comparing import compare_methods

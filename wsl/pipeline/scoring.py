@@ -15,7 +15,7 @@ from pathlib import Path
 from wsl.cam.store import read_everything
 from wsl.errors import DataError
 from wsl.evaluate.accumulate import accumulate
-from wsl.evaluate.files.options import Evaluation, add_intervals, write_evaluation
+from wsl.evaluate.files.options import Evaluation, add_intervals, describe_classes, write_evaluation
 from wsl.evaluate.metrics import MetricSettings
 from wsl.evaluate.thresholds import CHOICES, GivenThreshold, ThresholdRequest
 from wsl.pipeline.context import Context
@@ -80,6 +80,7 @@ def _evaluate(context: Context, sums: _Sums) -> Evaluation:
     scores = [score for scorer in sums.scorers for score in scorer.scores()]
     tables = {name: table for scorer in sums.scorers for name, table in scorer.tables().items()}
     about = {"kind": "run", "split": context.config.data.split, CHOICES: _choices(sums)}
+    about |= describe_classes(context.classes)
     return add_intervals(Evaluation(scores, tables, about), context.config.evaluate.intervals, context.config.seed)
 
 

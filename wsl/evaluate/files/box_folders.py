@@ -10,7 +10,7 @@ from wsl.data.reader import Dataset
 from wsl.errors import DataError
 from wsl.evaluate.files.box_files import is_number, read_box_file
 from wsl.evaluate.files.box_xml import read_box_xml
-from wsl.evaluate.files.options import EvaluateOptions, Evaluation
+from wsl.evaluate.files.options import EvaluateOptions, Evaluation, describe_classes
 from wsl.evaluate.files.sources import pair_files
 from wsl.evaluate.metrics import MetricSet, choose_metrics
 from wsl.evaluate.metrics.case import BoxCase
@@ -48,7 +48,7 @@ def evaluate_boxes(
     for sample in scored:
         found = tuple(predicted.get(sample.image_id, ()))
         metrics.update(BoxCase(sample.image_id, found, sample.instances or ()))
-    return Evaluation(metrics.scores(), metrics.tables()).with_counts(counts)
+    return Evaluation(metrics.scores(), metrics.tables(), describe_classes(dataset.classes)).with_counts(counts)
 
 
 def _read_folder(

@@ -14,7 +14,7 @@ from wsl.data.reader import Dataset
 from wsl.errors import DataError
 from wsl.evaluate.accumulate import accumulate
 from wsl.evaluate.files.found_classes import find_classes
-from wsl.evaluate.files.options import EvaluateOptions, Evaluation
+from wsl.evaluate.files.options import EvaluateOptions, Evaluation, describe_classes
 from wsl.evaluate.files.sources import TruthSet, open_truth, pair_files, read_truth, require_masks
 from wsl.evaluate.metrics import MetricSet, MetricSettings, choose_metrics
 from wsl.evaluate.metrics.case import LabelMapCase
@@ -66,7 +66,8 @@ def evaluate_label_maps(
         title="label maps",
     )
     _refuse_binary(sums, truth)
-    return Evaluation(sums.metrics.scores(), sums.metrics.tables()).with_counts(pairing.counts)
+    found = Evaluation(sums.metrics.scores(), sums.metrics.tables(), describe_classes(classes))
+    return found.with_counts(pairing.counts)
 
 
 class _Sums:

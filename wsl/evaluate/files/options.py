@@ -9,6 +9,7 @@ from typing import Any
 
 from wsl.errors import ConfigError
 from wsl.evaluate.certainty.bootstrap import bootstrap
+from wsl.evaluate.certainty.run_files import CLASSES
 from wsl.evaluate.certainty.table_files import write_tables
 from wsl.evaluate.certainty.tables import ImageTable
 from wsl.evaluate.metrics import MetricSettings
@@ -80,6 +81,11 @@ class Evaluation:
     def with_counts(self, counts: Mapping[str, int]) -> Evaluation:
         """The same with more counts in every score."""
         return replace(self, scores=[replace(score, counts=score.counts | dict(counts)) for score in self.scores])
+
+
+def describe_classes(classes: ClassSet) -> dict[str, Any]:
+    """For `about`: the names by class id, the background's first."""
+    return {CLASSES: [classes.background_name, *classes.names]}
 
 
 def add_intervals(evaluation: Evaluation, replicates: int, seed: int = 0) -> Evaluation:

@@ -11,7 +11,7 @@ from wsl.data.reader import Dataset
 from wsl.errors import DataError
 from wsl.evaluate.detection.coco import build_coco_ground_truth, compute_coco_scores
 from wsl.evaluate.files.box_folders import find_image_names
-from wsl.evaluate.files.options import EvaluateOptions, Evaluation
+from wsl.evaluate.files.options import EvaluateOptions, Evaluation, describe_classes
 from wsl.evaluate.files.rle_json import (
     ImageMasks,
     build_mask_results,
@@ -54,7 +54,8 @@ def evaluate_masks(
     drawn = _score_label_maps(images, scored, dataset, options, progress or Silent())
     if not instances and not drawn.scores:
         raise DataError(f"{dataset.root}: the data set has boxes but no masks to score masks against.")
-    return Evaluation([*instances, *drawn.scores], drawn.tables).with_counts(counts)
+    about = describe_classes(dataset.classes)
+    return Evaluation([*instances, *drawn.scores], drawn.tables, about).with_counts(counts)
 
 
 def _read_folder(

@@ -16,7 +16,7 @@ from wsl.errors import ConfigError, DataError
 from wsl.evaluate.accumulate import accumulate
 from wsl.evaluate.files.found_classes import find_classes
 from wsl.evaluate.files.map_png import read_maps
-from wsl.evaluate.files.options import EvaluateOptions, Evaluation
+from wsl.evaluate.files.options import EvaluateOptions, Evaluation, describe_classes
 from wsl.evaluate.files.paired_maps import Prediction, pair_maps
 from wsl.evaluate.files.score_map_files import MapFile, ReadMap, read_map_file
 from wsl.evaluate.files.sources import TruthSet, open_truth, read_size, read_truth
@@ -126,7 +126,8 @@ def evaluate_score_maps(
     )
     scores = sums.scores()
     _check_label_free(requests, scores, source.folder)
-    return Evaluation(scores, sums.tables(), {CHOICES: sums.choices()}).with_counts(counts)
+    about = describe_classes(classes) | {CHOICES: sums.choices()}
+    return Evaluation(scores, sums.tables(), about).with_counts(counts)
 
 
 def _check_label_free(requests: Sequence[ThresholdRequest], scores: Sequence[Score], folder: Path) -> None:
