@@ -172,7 +172,7 @@ def main() -> int:
     given = parser.parse_args()
     cv2.setNumThreads(1)
     set_compiled("compiled")
-    module = load_compiled("wsl.evaluate.localization.level_boxes_compiled")
+    module = load_compiled("wsl.evaluate.localization.tree_steps_compiled")
     ways = ["opencv"] + (["compiled"] if module else [])
     run_ours(make_metric(), make_map("7x7", np.random.default_rng(9)), make_truth(np.random.default_rng(9)))  # compiles
     result: dict[str, Any] = describe_setting(("numba",)) | {"goals": GOALS, "thresholds": len(THRESHOLDS)}

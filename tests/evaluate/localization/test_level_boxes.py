@@ -12,7 +12,7 @@ from wsl.errors import ConfigError
 from wsl.evaluate.localization.level_boxes import find_best_overlaps
 
 KINDS = ("smooth", "rough", "noise", "plateaus", "checkerboard", "flat", "rings")
-MODULE = "wsl.evaluate.localization.level_boxes_compiled"
+MODULE = "wsl.evaluate.localization.tree_steps_compiled"
 
 
 def make_image(kind: str, seed: int, largest: int = 14) -> np.ndarray:
@@ -77,11 +77,11 @@ def test_compiled_and_opencv_give_the_same_numbers(seed: int, kind: str, every: 
 def test_the_compiled_module_is_used(monkeypatch: pytest.MonkeyPatch) -> None:
     pytest.importorskip("numba")
     monkeypatch.setenv(compiled.SWITCH, "1")
-    module = compiled.load_compiled(MODULE)
-    calls = []
-    monkeypatch.setattr(module, "find_best_overlaps", lambda *given: calls.append(given) or np.zeros((2, 1)))
+    module, calls = compiled.load_compiled(MODULE), []
+    measure = module.measure
+    monkeypatch.setattr(module, "measure", lambda *given: calls.append(given) or measure(*given))
     find_best_overlaps(np.array([[0, 9]], np.uint8), np.zeros((1, 4)), [3])
-    assert len(calls) == 1
+    assert len(calls) == 2  # components and holes
 
 
 def test_only_the_levels_asked_for(way: str) -> None:
