@@ -87,9 +87,9 @@ def _build(names: Sequence[str], settings: MetricSettings) -> _Sums:
 
 
 def _update(sums: _Sums, item: LabelMapItem) -> None:
-    truth, prediction = item.read(sums.num_classes)
-    sums.metrics.update(LabelMapCase(item.image_id, truth, prediction))
-    sums.true_values += np.bincount(truth.ravel(), minlength=256)
+    case = LabelMapCase(item.image_id, *item.read(sums.num_classes))
+    sums.metrics.update(case)
+    sums.true_values += case.pairs.sum(axis=1)
 
 
 def _refuse_binary(sums: _Sums, truth: TruthSet) -> None:
