@@ -70,5 +70,6 @@ def test_the_mean_leaves_out_what_is_not_known() -> None:
     np.testing.assert_allclose(pyramid.class_agreement, [0.6, 0.2, nan], rtol=1e-6)
     chosen = pyramid.select([2, 0])
     assert chosen.class_ids == (3, 1)
+    assert chosen.flip_agreement.flags.c_contiguous
     np.testing.assert_allclose(chosen.class_agreement, [nan, 0.6], rtol=1e-6)
     assert MapPyramid("a", levels, (1, 2, 3), (1, 1)).select([1]).flip_agreement.shape == (0, 0)

@@ -38,7 +38,8 @@ class MapPyramid:
 
     def select(self, rows: list[int]) -> MapPyramid:
         """The same pyramid with the maps of the classes in these rows only, in this order."""
-        agreement = self.flip_agreement[:, rows] if len(self.flip_agreement) else self.flip_agreement
+        # in C order, in which the engine stores it too: the same values are to be the same bytes
+        agreement = np.take(self.flip_agreement, rows, axis=1) if len(self.flip_agreement) else self.flip_agreement
         levels, class_ids = tuple(level[rows] for level in self.levels), tuple(self.class_ids[row] for row in rows)
         return replace(self, levels=levels, class_ids=class_ids, flip_agreement=agreement)
 
