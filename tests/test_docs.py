@@ -25,8 +25,11 @@ from wsl.config import CHOICES, Config, as_dict
 from wsl.data.label_maps import read_label_map
 from wsl.data.reader import list_formats
 from wsl.evaluate.files.sources import MISSING
+from wsl.evaluate.localization.box_protocols import PROTOCOLS
+from wsl.evaluate.metrics import METRICS
 from wsl.evaluate.result import PROVENANCES
-from wsl.evaluate.segmentation.confusion import ABSENT, PREDICTED_IGNORE
+from wsl.evaluate.segmentation.confusion import ABSENT, BACKGROUND_POLICIES, PREDICTED_IGNORE
+from wsl.evaluate.thresholds import WAYS
 from wsl.export import EXPORTERS
 from wsl.localize.threshold import THRESHOLD_RULES
 from wsl.models import list_models
@@ -34,6 +37,7 @@ from wsl.pipeline.stages import STAGES
 from wsl.refine.presets import PRESETS as CRF_PRESETS
 from wsl.refine.refiner import REFINERS
 from wsl.seeds.background import BACKGROUND_RULES
+from wsl.seeds.label_free import LABEL_FREE_RULES
 from wsl.train.settings import AUGMENTATIONS
 
 ROOT = Path(__file__).parent.parent
@@ -166,9 +170,26 @@ def test_formats_stages_policies_and_provenances_are_all_listed() -> None:
     assert formats == headings == list_formats()
     assert [unquote(row[0]) for row in list_rows(find_section("run_folder", "Stages and files"))] == list(STAGES)
     provenances = [unquote(row[0]) for row in list_rows(find_section("metrics", "Score maps and thresholds"))]
+    rules = [unquote(row[0]) for row in list_rows(find_section("metrics", "Thresholds without ground truth"))]
+    assert set(rules[: len(LABEL_FREE_RULES.names())]) == set(LABEL_FREE_RULES.names())
+    protocols = [unquote(row[0]) for row in list_rows(find_section("metrics", "MaxBoxAcc"))]
+    assert protocols == list(PROTOCOLS)
     assert provenances == list(PROVENANCES)
     policies = find_section("metrics", "mIoU")
-    assert [name for name in (*PREDICTED_IGNORE, *ABSENT, *MISSING) if f"`{name}`" not in policies] == []
+    named = (*PREDICTED_IGNORE, *ABSENT, *BACKGROUND_POLICIES, *MISSING)
+    assert [name for name in named if f"`{name}`" not in policies] == []
+
+
+def test_every_metric_is_named() -> None:
+    assert [name for name in METRICS.names() if not re.search(rf"\b{name}`", PAGES["metrics"])] == []
+    label_maps = [unquote(row[0]) for row in list_rows(find_section("metrics", "Other scores of label maps"))]
+    assert label_maps == [name for name in METRICS.in_order() if METRICS.get(name).kind == "label_maps"]
+
+
+def test_every_way_to_a_threshold_is_named() -> None:
+    words = [way.split(":")[0].split("[")[0] for way in WAYS]
+    section = find_section("metrics", "Score maps and thresholds")
+    assert [word for word in words if f"--threshold {word}" not in section and word != "fixed"] == []
 
 
 def test_measured_table_is_marked_as_what_it_is() -> None:
