@@ -19,9 +19,7 @@ def compute_box_iou(first: ArrayLike, second: ArrayLike, inclusive: bool = False
     """
     a, b = _as_boxes(first, "first"), _as_boxes(second, "second")
     extra = 1.0 if inclusive else 0.0
-    low = np.maximum(a[:, None, :2], b[None, :, :2])
-    high = np.minimum(a[:, None, 2:], b[None, :, 2:])
-    overlap = np.prod(np.maximum(high - low + extra, 0.0), axis=2)
+    overlap = _overlap(a[:, ::2], b[:, ::2], extra) * _overlap(a[:, 1::2], b[:, 1::2], extra)
     union = _areas(a, extra)[:, None] + _areas(b, extra)[None, :] - overlap
     result = np.zeros_like(overlap)
     np.divide(overlap, union, out=result, where=union > 0)
@@ -42,6 +40,12 @@ def _as_boxes(boxes: ArrayLike, name: str) -> NDArray[np.float64]:
     return array
 
 
+def _overlap(a: NDArray[np.float64], b: NDArray[np.float64], extra: float) -> NDArray[np.float64]:
+    """The length that intervals (N, 2) and (M, 2) share, (N, M)."""
+    shared = np.minimum(a[:, None, 1], b[None, :, 1]) - np.maximum(a[:, None, 0], b[None, :, 0]) + extra
+    return np.maximum(shared, 0.0)
+
+
 def _areas(boxes: NDArray[np.float64], extra: float) -> NDArray[np.float64]:
-    areas: NDArray[np.float64] = np.prod(np.maximum(boxes[:, 2:] - boxes[:, :2] + extra, 0.0), axis=1)
-    return areas
+    sides: NDArray[np.float64] = np.maximum(boxes[:, 2:] - boxes[:, :2] + extra, 0.0)
+    return sides[:, 0] * sides[:, 1]

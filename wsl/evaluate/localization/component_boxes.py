@@ -18,7 +18,7 @@ import numpy as np
 from wsl.compiled import load_compiled
 from wsl.evaluate.localization import tree_steps
 from wsl.evaluate.localization.neighbourhoods import CODEBOOKS, SADDLE, fill_frame, list_offsets
-from wsl.evaluate.localization.tree_steps import Bytes, Ints
+from wsl.evaluate.localization.tree_steps import OUTSIDE, Bytes, Ints
 
 _ALWAYS_OLDEST = 256  # above all ranks
 
@@ -53,14 +53,14 @@ def find_components(ranks: Bytes, codes: Bytes, diagonal: bool) -> ComponentBoxe
     is_saddle = points.flags & SADDLE > 0
     arms = _list_arms(codes.ravel(), points.places[is_saddle], ranks.shape[1], diagonal)
     offsets = list_offsets(ranks.shape[1])[CODEBOOKS[diagonal].step]
-    ends = steps.follow(codes.ravel(), offsets, np.concatenate([points.places, arms.ravel()]))
-    roots, labels = _number(_bring_to_one_corner(ends, ranks.shape), ranks.size)
-    peaks = np.where(roots == 0, _ALWAYS_OLDEST, ranks.ravel()[roots].astype(np.int64))
+    points_and_arms = np.concatenate([points.places, arms.ravel()])
+    roots, labels = steps.follow(codes.ravel(), offsets, points_and_arms, ranks.shape[1])
+    peaks = np.where(roots == OUTSIDE, _ALWAYS_OLDEST, ranks.ravel()[roots].astype(np.int64))
     count = len(points.places)
-    tree = steps.join(_list_edges(labels[count:].reshape(-1, 4), points.ranks[is_saddle]), peaks)
-    lengths = np.where(roots == 0, 0, np.maximum(peaks - tree[1], 0))
-    x = points.places % ranks.shape[1]
-    values = np.stack([-x, -points.places, x, points.places])
+    tree = steps.join(*_sort(labels[count:].reshape(-1, 4), points.ranks[is_saddle]), peaks)
+    lengths = np.where(roots == OUTSIDE, 0, np.maximum(peaks - tree[1], 0))
+    y, x = np.divmod(points.places, ranks.shape[1])
+    values = np.stack([-x, -points.places, x, y], axis=1)
     table = steps.measure(tree, lengths, labels[:count], points.ranks, points.flags >> 1, values)
     return _read(table, tree[1], lengths, ranks.shape[1])
 
@@ -72,11 +72,10 @@ def _load_steps() -> ModuleType:
 def _find_points(ranks: Bytes, codes: Bytes, diagonal: bool) -> _Points:
     """Saddles and pixels that can be outermost; those of rank 0 are in no component."""
     flags = np.asarray(cv2.LUT(codes, CODEBOOKS[diagonal].flags), np.uint8)
+    flags *= ranks > 0
     fill_frame(flags, 0)
-    places = np.flatnonzero(flags)
-    found = ranks.ravel()[places].astype(np.int64)
-    places, found = places[found > 0], found[found > 0]
-    return _Points(places, found, flags.ravel()[places])
+    places = np.flatnonzero(flags > 0)
+    return _Points(places, ranks.ravel()[places].astype(np.int64), flags.ravel()[places])
 
 
 def _list_arms(codes: Bytes, saddles: Ints, width: int, diagonal: bool) -> Ints:
@@ -85,31 +84,15 @@ def _list_arms(codes: Bytes, saddles: Ints, width: int, diagonal: bool) -> Ints:
     return np.where(arms == saddles[:, None], arms[:, :1], arms)
 
 
-def _bring_to_one_corner(places: Ints, shape: tuple[int, ...]) -> Ints:
-    """Places on the frame become place 0: all that reaches the frame is one."""
-    y, x = np.divmod(places, shape[1])
-    return np.where((x == 0) | (x == shape[1] - 1) | (y == 0) | (y == shape[0] - 1), 0, places)
-
-
-def _number(places: Ints, size: int) -> tuple[Ints, Ints]:
-    """The distinct places, ascending, and for each place its position among them."""
-    is_there = np.zeros(size, np.bool_)
-    is_there[places] = True
-    distinct = np.flatnonzero(is_there)
-    position = np.empty(size, np.int64)
-    position[distinct] = np.arange(len(distinct))
-    return distinct, position[places]
-
-
-def _list_edges(labels: Ints, ranks: Ints) -> Ints:
-    """int64 (E, 3): root, root, rank, descending; the roots (S, 4) around each saddle are joined to the first."""
-    saddle, arm = np.nonzero(labels[:, 1:] != labels[:, :1])
-    edges = np.stack([labels[saddle, 0], labels[saddle, arm + 1], ranks[saddle]], axis=1)
-    return edges[np.argsort(-edges[:, 2], kind="stable")]
+def _sort(labels: Ints, ranks: Ints) -> tuple[Ints, Ints]:
+    """Saddles from the highest rank down."""
+    order = np.argsort(-ranks, kind="stable")
+    return labels[order], ranks[order]
 
 
 def _read(table: Ints, since: Ints, lengths: Ints, width: int) -> ComponentBoxes:
     starts = np.cumsum(lengths) - lengths
-    levels = np.arange(table.shape[1]) + np.repeat(since - starts, lengths)
-    boxes = np.stack([-table[0] - 1, -table[1] // width - 1, table[2], table[3] // width], axis=1)
-    return ComponentBoxes(levels, boxes, -table[1])
+    levels = np.arange(len(table)) + np.repeat(since - starts, lengths)
+    places = -table[:, 1]
+    boxes = np.stack([-table[:, 0] - 1, places // width - 1, table[:, 2], table[:, 3]], axis=1)
+    return ComponentBoxes(levels, boxes, places)

@@ -32,9 +32,9 @@ def choose_largest(ranks: Bytes, components: ComponentBoxes, count: int) -> Ints
     ends = np.cumsum(np.bincount(components.levels, minlength=count))
     chosen = order[ends - 1]
     is_alone = np.diff(ends, prepend=0) == 1
-    seconds = np.where(is_alone, -1, bounds[order[ends - 2]])
-    most = 0.0  # so far; -1 never reaches it
-    for level in range(count - 1, -1, -1):
+    seconds = bounds[order[ends - 2]].tolist()  # the second widest, where there is one
+    most = 0.0
+    for level in np.flatnonzero(~is_alone)[::-1].tolist():
         if seconds[level] >= most:
             rivals = order[ends[level - 1] if level else 0 : ends[level]]
             chosen[level], most = _compare(ranks, components, bounds, rivals, level)

@@ -48,14 +48,17 @@ def find_best_overlaps(
 
 def _find_new(image: NDArray[np.uint8], levels: NDArray[np.int64]) -> NDArray[np.bool_]:
     """Whether a level has other foreground than the wanted one before it."""
-    counts = np.cumsum(cv2.calcHist([image], [0], None, [LEVELS], [0, LEVELS]).ravel() > 0)
-    return np.diff(counts[levels], prepend=-1) != 0
+    counts = np.cumsum(cv2.calcHist([image], [0], None, [LEVELS], [0, LEVELS]) > 0)[levels]
+    is_new = np.ones(len(levels), np.bool_)
+    np.not_equal(counts[1:], counts[:-1], out=is_new[1:])
+    return is_new
 
 
 def _find_by_rank(ranks: NDArray[np.uint8], truth: NDArray[np.float64], clip: bool) -> NDArray[np.float64]:
     """float64 (2, L) for {rank > k}, k = 0..L - 1: a pixel has rank r when r of the levels lie below it."""
     count = int(ranks.max())
-    framed = np.pad(ranks, 1)
+    framed = np.zeros((ranks.shape[0] + 2, ranks.shape[1] + 2), np.uint8)
+    framed[1:-1, 1:-1] = ranks
     codes = encode_neighbours(ranks)
     components = find_components(framed, codes, diagonal=True)
     holes = find_components(count - framed, ~codes, diagonal=False)

@@ -32,7 +32,8 @@ def to_8_bit(score_map: NDArray[np.floating], name: str = "score map") -> NDArra
     highest = values.max()
     if highest > 0:
         values /= highest
-    return (values * 255).astype(np.uint8)
+    values *= 255
+    return values.astype(np.uint8)
 
 
 def to_8_bit_as_given(score_map: NDArray[np.floating], name: str = "score map") -> NDArray[np.uint8]:

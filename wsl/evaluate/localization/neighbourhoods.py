@@ -47,12 +47,12 @@ def encode_neighbours(ranks: NDArray[np.uint8]) -> NDArray[np.uint8]:
     inside = order[1:-1, 1:-1]
     np.multiply(ranks, np.float32(_TIE_SCALE), out=inside)
     inside += cv2.boxFilter(ranks, cv2.CV_32F, (_WINDOW,) * 2, normalize=False, borderType=cv2.BORDER_REPLICATE)
-    codes = np.zeros(order.shape, np.uint8)
+    codes = np.full(order.shape, 0b11110000, np.uint8)  # of two neighbours the one before in raster order is first
     flat, values = codes.ravel(), order.ravel()
     for direction, offset in enumerate(list_offsets(width + 2)[:4].tolist()):
         is_earlier = (values[offset:] >= values[:-offset]).view(np.uint8)
-        flat[:-offset] |= is_earlier << direction
-        flat[offset:] |= (is_earlier ^ 1) << (direction + 4)
+        flat[:-offset] |= is_earlier * np.uint8(1 << direction)
+        flat[offset:] ^= is_earlier * np.uint8(1 << (direction + 4))
     fill_frame(codes, 255)
     return codes
 

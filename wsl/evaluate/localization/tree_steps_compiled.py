@@ -8,48 +8,61 @@ from numpy.typing import NDArray
 
 Ints = NDArray[np.int64]
 Bytes = NDArray[np.uint8]
+OUTSIDE = 0
 NOTHING = -(2**62)
 
 _compile = numba.njit(cache=True, nogil=True)
 
 
 @_compile
-def follow(codes: Bytes, steps: Ints, points: Ints) -> Ints:
-    """Where each of `points` ends that goes on by `steps` (256,) of the code under it until the step is 0."""
-    known = np.full(len(codes), -1, np.int32)
-    ends = np.empty(len(points), np.int64)
+def follow(codes: Bytes, steps: Ints, points: Ints, width: int) -> tuple[Ints, Ints]:
+    """(roots, labels): where `points` (P,) end that go on by `steps` (256,) of the code under them until it is 0.
+
+    roots: int64 (B,), the ends, all on the frame of the image of `width` counted as OUTSIDE; labels: int64 (P,), the
+    position in `roots` of each point's end.
+    """
+    known = np.full(len(codes), -1, np.int32)  # labels of the pixels that a point came along
+    known[:width] = known[-width:] = known[::width] = known[width - 1 :: width] = 0
+    roots, labels = np.full(len(points) + 1, OUTSIDE, np.int64), np.empty(len(points), np.int64)
+    used = 1
     for index in range(len(points)):
         place = points[index]
         while known[place] < 0 and steps[codes[place]] != 0:
             place += steps[codes[place]]
-        end = place if known[place] < 0 else known[place]
+        if known[place] < 0:
+            roots[used] = place
+            known[place] = used
+            used += 1
+        label = known[place]
         place = points[index]
         while known[place] < 0:
-            known[place] = end
+            known[place] = label
             place += steps[codes[place]]
-        ends[index] = end
-    return ends
+        labels[index] = label
+    return roots[:used].copy(), labels
 
 
 @_compile
-def join(edges: Ints, peaks: Ints) -> tuple[Ints, Ints, Ints]:
-    """(parents, since, order) of the roots, int64 (B,) each, joined along `edges` (E, 3): root, root, rank, descending.
+def join(labels: Ints, ranks: Ints, peaks: Ints) -> tuple[Ints, Ints, Ints]:
+    """(parents, since, order) of the roots, int64 (B,) each, joined at saddles of descending `ranks` (S,).
 
-    The one with the lower of `peaks` becomes the child of the other. since: the rank of the edge, 0 for one that stays
-    alone, which is its own parent. order: children before parents.
+    labels int64 (S, 4): the roots that meet at a saddle. The one with the lower of `peaks` (B,) becomes the child.
+    since: the rank at which it does, 0 for one that stays alone, which is its own parent. order: children before
+    parents.
     """
     count, used = len(peaks), 0
     joined, parents = np.arange(count), np.arange(count)
     since, order = np.zeros(count, np.int64), np.empty(count, np.int64)
-    for edge in range(len(edges)):
-        low, high = _find(joined, edges[edge, 0]), _find(joined, edges[edge, 1])
-        if low != high:
-            if peaks[low] > peaks[high]:
-                low, high = high, low
-            joined[low] = parents[low] = high
-            since[low] = edges[edge, 2]
-            order[used] = low
-            used += 1
+    for saddle in range(len(labels)):
+        for arm in range(1, 4):
+            low, high = _find(joined, labels[saddle, 0]), _find(joined, labels[saddle, arm])
+            if low != high:
+                if peaks[low] > peaks[high]:
+                    low, high = high, low
+                joined[low] = parents[low] = high
+                since[low] = ranks[saddle]
+                order[used] = low
+                used += 1
     for root in range(count):
         if parents[root] == root:
             order[used] = root
@@ -61,14 +74,14 @@ def join(edges: Ints, peaks: Ints) -> tuple[Ints, Ints, Ints]:
 def measure(
     tree: tuple[Ints, Ints, Ints], lengths: Ints, labels: Ints, ranks: Ints, sides: Bytes, values: Ints
 ) -> Ints:
-    """The largest of `values` (4, M) that each row of the tree reaches at each of its levels, int64 (4, cells).
+    """The largest of `values` (M, 4) that each row of the tree reaches at each of its levels, int64 (cells, 4).
 
     A row has `lengths` levels from `since` up, one after the other. Points (M,) belong to the root `labels` and to all
     levels below `ranks`; bit s of `sides` says whether value s of a point counts.
     """
     parents, since, order = tree
     starts = np.cumsum(lengths) - lengths
-    table = np.full((4, np.sum(lengths)), NOTHING, np.int64)
+    table = np.full((np.sum(lengths), 4), NOTHING, np.int64)
     for point in range(len(labels)):
         row = labels[point]
         while ranks[point] <= since[row]:
@@ -77,7 +90,7 @@ def measure(
             cell = starts[row] + ranks[point] - 1 - since[row]
             for side in range(4):
                 if sides[point] >> side & 1:
-                    table[side, cell] = max(table[side, cell], values[side, point])
+                    table[cell, side] = max(table[cell, side], values[point, side])
     for row in order:
         _pass_on(table, starts, parents, since, lengths, row)
     return table
@@ -97,13 +110,13 @@ def _pass_on(table: Ints, starts: Ints, parents: Ints, since: Ints, lengths: Int
     """Every level of a row takes what the levels above it reach, and its parent what it reaches."""
     if lengths[row] == 0:
         return
-    for side in range(4):
-        for cell in range(starts[row] + lengths[row] - 2, starts[row] - 1, -1):
-            table[side, cell] = max(table[side, cell], table[side, cell + 1])
+    for cell in range(starts[row] + lengths[row] - 2, starts[row] - 1, -1):
+        for side in range(4):
+            table[cell, side] = max(table[cell, side], table[cell + 1, side])
     parent = parents[row]
     while since[parent] >= since[row] > 0:
         parent = parents[parent]
     if since[row] > 0 and lengths[parent] > 0:
         cell = starts[parent] + since[row] - 1 - since[parent]
         for side in range(4):
-            table[side, cell] = max(table[side, cell], table[side, starts[row]])
+            table[cell, side] = max(table[cell, side], table[starts[row], side])
