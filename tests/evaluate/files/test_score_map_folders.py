@@ -107,7 +107,7 @@ def test_every_way_to_a_threshold(tmp_path: Path) -> None:
     val, test = make_dataset(tmp_path / "val", 8), make_dataset(tmp_path / "test", 9, first=8)
     folder = write_maps(tmp_path / "p", replace(val, samples=val.samples + test.samples))
     write_evaluation(tmp_path / "of_val", score(folder, val))
-    ways = ("oracle", "0.41", "val:val", f"from:{tmp_path / 'of_val'}", "label_free", "label_free:otsu")
+    ways = ("oracle", "0.41", "val:val", f"from:{tmp_path / 'of_val'}", "label_free:colour_contrast", "label_free:otsu")
     options = EvaluateOptions(split="test", thresholds=ways, metrics=("miou_sweep", "max_box_acc", "pixel_ap"))
     source = MapSource(folder, open_split={"val": val}.__getitem__)
     evaluation = evaluate_score_maps(source, test, options)
