@@ -43,26 +43,23 @@ class _Points:
 
 
 def find_components(ranks: Bytes, codes: Bytes, diagonal: bool) -> ComponentBoxes:
-    """The components of {rank > k} for all k >= 0, 8-connected (`diagonal`) or 4-connected, without the one of the
-    frame where components have code 0 on the frame.
+    """The components of {rank > k} for all k >= 0, 8-connected (`diagonal`) or 4-connected.
 
     ranks uint8 (H + 2, W + 2), the image in a frame; codes of the same shape, see `encode_neighbours`. Both contiguous.
+    Where the codes put the frame first (as ~code does), what reaches it is the outside and left out.
     """
-    steps = _load_steps()
+    steps, width = _load_steps(), ranks.shape[1]
     points = _find_points(ranks, codes, diagonal)
-    is_saddle = points.flags & SADDLE > 0
-    arms = _list_arms(codes.ravel(), points.places[is_saddle], ranks.shape[1], diagonal)
-    offsets = list_offsets(ranks.shape[1])[CODEBOOKS[diagonal].step]
-    points_and_arms = np.concatenate([points.places, arms.ravel()])
-    roots, labels = steps.follow(codes.ravel(), offsets, points_and_arms, ranks.shape[1])
+    count, is_saddle = len(points.places), points.flags & SADDLE > 0
+    arms = _list_arms(codes.ravel(), points.places[is_saddle], width, diagonal)
+    offsets = list_offsets(width)[CODEBOOKS[diagonal].step]
+    roots, labels = steps.follow(codes.ravel(), offsets, np.concatenate([points.places, arms.ravel()]), width)
     peaks = np.where(roots == OUTSIDE, _ALWAYS_OLDEST, ranks.ravel()[roots].astype(np.int64))
-    count = len(points.places)
     tree = steps.join(*_sort(labels[count:].reshape(-1, 4), points.ranks[is_saddle]), peaks)
     lengths = np.where(roots == OUTSIDE, 0, np.maximum(peaks - tree[1], 0))
-    y, x = np.divmod(points.places, ranks.shape[1])
-    values = np.stack([-x, -points.places, x, y], axis=1)
+    values = _list_values(points.places, width)
     table = steps.measure(tree, lengths, labels[:count], points.ranks, points.flags >> 1, values)
-    return _read(table, tree[1], lengths, ranks.shape[1])
+    return _read(table, tree[1], lengths, width)
 
 
 def _load_steps() -> ModuleType:
@@ -90,7 +87,14 @@ def _sort(labels: Ints, ranks: Ints) -> tuple[Ints, Ints]:
     return labels[order], ranks[order]
 
 
+def _list_values(places: Ints, width: int) -> Ints:
+    """int64 (M, 4): what is largest at the left, top, right and bottom end of a component, in the order of SIDES."""
+    y, x = np.divmod(places, width)
+    return np.stack([-x, -places, x, y], axis=1)
+
+
 def _read(table: Ints, since: Ints, lengths: Ints, width: int) -> ComponentBoxes:
+    """Rows of the tree one after the other, each from its lowest level up."""
     starts = np.cumsum(lengths) - lengths
     levels = np.arange(len(table)) + np.repeat(since - starts, lengths)
     places = -table[:, 1]

@@ -37,6 +37,7 @@ def choose_largest(ranks: Bytes, components: ComponentBoxes, count: int) -> Ints
     for level in np.flatnonzero(~is_alone)[::-1].tolist():
         if seconds[level] >= most:
             rivals = order[ends[level - 1] if level else 0 : ends[level]]
+            rivals = rivals[bounds[rivals] >= most]
             chosen[level], most = _compare(ranks, components, bounds, rivals, level)
     return chosen
 

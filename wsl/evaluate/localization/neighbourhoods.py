@@ -18,7 +18,7 @@ NOWHERE = 8
 SADDLE = 1
 SIDES = (2, 4, 8, 16)  # flags: left, top, right, bottom
 _WINDOW = 9  # pixels; wider plateaus than that give needless saddles, a larger window is too blunt for small ones
-_TIE_SCALE = 2.0**15  # above the largest sum of a window, 81 * 255
+_TIE_SCALE = 2.0**-15  # brings the sum of a window, at most 81 * 255, below 1
 
 
 @dataclass(frozen=True)
@@ -42,14 +42,13 @@ def encode_neighbours(ranks: NDArray[np.uint8]) -> NDArray[np.uint8]:
     Of equal ranks the one with the higher mean around it comes first, so that slopes cut into steps stay slopes; then
     the one later in raster order. Outside of the image all comes last; the frame itself has code 255.
     """
-    height, width = ranks.shape
-    order = np.full((height + 2, width + 2), -1, np.float32)
-    inside = order[1:-1, 1:-1]
-    np.multiply(ranks, np.float32(_TIE_SCALE), out=inside)
-    inside += cv2.boxFilter(ranks, cv2.CV_32F, (_WINDOW,) * 2, normalize=False, borderType=cv2.BORDER_REPLICATE)
+    keys = cv2.boxFilter(ranks, cv2.CV_32F, (_WINDOW, _WINDOW), normalize=False, borderType=cv2.BORDER_REPLICATE)
+    keys *= np.float32(_TIE_SCALE)
+    cv2.accumulate(ranks, keys)  # rank + what decides between equal ranks, exactly: 8 + 15 bits
+    order = np.asarray(cv2.copyMakeBorder(keys, 1, 1, 1, 1, cv2.BORDER_CONSTANT, value=-1))
     codes = np.full(order.shape, 0b11110000, np.uint8)  # of two neighbours the one before in raster order is first
     flat, values = codes.ravel(), order.ravel()
-    for direction, offset in enumerate(list_offsets(width + 2)[:4].tolist()):
+    for direction, offset in enumerate(list_offsets(order.shape[1])[:4].tolist()):
         is_earlier = (values[offset:] >= values[:-offset]).view(np.uint8)
         flat[:-offset] |= is_earlier * np.uint8(1 << direction)
         flat[offset:] ^= is_earlier * np.uint8(1 << (direction + 4))

@@ -16,8 +16,8 @@ _DOUBLINGS = 3  # all pixels look 2 ** 3 steps ahead before the points walk
 def follow(codes: Bytes, steps: Ints, points: Ints, width: int) -> tuple[Ints, Ints]:
     """(roots, labels): where `points` (P,) end that go on by `steps` (256,) of the code under them until it is 0.
 
-    roots: int64 (B,), the ends, ascending, all on the frame of the image of `width` counted as OUTSIDE; labels: int64
-    (P,), the position in `roots` of each point's end.
+    roots: int64 (B,), the ends, in any order, all on the frame of the image of `width` counted as OUTSIDE. labels:
+    int64 (P,), the position in `roots` of each point's end.
     """
     ahead = np.arange(len(codes))
     ahead += np.asarray(cv2.LUT(codes, steps.astype(np.int32)), np.int32).ravel()

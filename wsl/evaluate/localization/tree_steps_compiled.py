@@ -18,27 +18,27 @@ _compile = numba.njit(cache=True, nogil=True)
 def follow(codes: Bytes, steps: Ints, points: Ints, width: int) -> tuple[Ints, Ints]:
     """(roots, labels): where `points` (P,) end that go on by `steps` (256,) of the code under them until it is 0.
 
-    roots: int64 (B,), the ends, all on the frame of the image of `width` counted as OUTSIDE; labels: int64 (P,), the
-    position in `roots` of each point's end.
+    roots: int64 (B,), the ends, in any order, all on the frame of the image of `width` counted as OUTSIDE. labels:
+    int64 (P,), the position in `roots` of each point's end.
     """
-    known = np.full(len(codes), -1, np.int32)  # labels of the pixels that a point came along
-    known[:width] = known[-width:] = known[::width] = known[width - 1 :: width] = 0
+    known = np.zeros(len(codes), np.int32)  # 1 + label of the pixels that a point came along
+    known[:width] = known[-width:] = known[::width] = known[width - 1 :: width] = 1
     roots, labels = np.full(len(points) + 1, OUTSIDE, np.int64), np.empty(len(points), np.int64)
     used = 1
     for index in range(len(points)):
         place = points[index]
-        while known[place] < 0 and steps[codes[place]] != 0:
+        while known[place] == 0 and steps[codes[place]] != 0:
             place += steps[codes[place]]
-        if known[place] < 0:
+        if known[place] == 0:
             roots[used] = place
-            known[place] = used
             used += 1
+            known[place] = used
         label = known[place]
         place = points[index]
-        while known[place] < 0:
+        while known[place] == 0:
             known[place] = label
             place += steps[codes[place]]
-        labels[index] = label
+        labels[index] = label - 1
     return roots[:used].copy(), labels
 
 
