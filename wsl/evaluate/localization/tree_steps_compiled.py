@@ -4,12 +4,8 @@ from __future__ import annotations
 
 import numba
 import numpy as np
-from numpy.typing import NDArray
 
-Ints = NDArray[np.int64]
-Bytes = NDArray[np.uint8]
-OUTSIDE = 0
-NOTHING = -(2**62)
+from wsl.evaluate.localization.tree_steps import NOTHING, OUTSIDE, Bytes, Ints
 
 _compile = numba.njit(cache=True, nogil=True)
 
