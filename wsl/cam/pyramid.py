@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any
 
 import cv2
 import numpy as np
@@ -67,15 +67,26 @@ def fuse(pyramid: MapPyramid, preset: Preset) -> ScoreMaps:
     cropped to (H, W), divided by the class's own maximum + 1e-5.
     """
     scores = np.zeros((len(pyramid.class_ids), *pyramid.size), np.float32)
-    per_layer = len(pyramid.levels) // pyramid.num_layers
     for row in range(len(scores)):
-        maps = [level[row] for level in pyramid.levels]
-        layers = [maps[first : first + per_layer] for first in range(0, len(maps), per_layer)]
-        scores[row] = _fuse_class(layers, pyramid.size, preset)
+        scores[row] = fuse_resized(resize_levels(pyramid, row, preset), pyramid.size, preset)
     return ScoreMaps(pyramid.image_id, scores, pyramid.class_ids, pyramid.size, pyramid.class_scores)
 
 
-def _fuse_class(layers: list[list[Any]], size: tuple[int, int], preset: Preset) -> NDArray[np.float32]:
+def resize_levels(pyramid: MapPyramid, row: int, preset: Preset) -> list[list[NDArray[np.float32]]]:
+    """The maps of one class at the image's size rounded up by the preset: per layer a list with one for each scale."""
+    rounded = tuple(preset.round_up * (-(-side // preset.round_up)) for side in pyramid.size)
+    maps = [level[row] for level in pyramid.levels]
+    if preset.raw_normaliser == "min_max":
+        maps = [_min_max(each, preset.epsilon) for each in maps]
+    resized = [resize_map(each, rounded, preset.align_corners, preset.interpolation) for each in maps]
+    per_layer = len(resized) // pyramid.num_layers
+    return [resized[first : first + per_layer] for first in range(0, len(resized), per_layer)]
+
+
+def fuse_resized(
+    layers: Sequence[Sequence[NDArray[np.float32]]], size: tuple[int, int], preset: Preset
+) -> NDArray[np.float32]:
+    """One map float32 (H, W) of what `resize_levels` gave; the maps given stay as they are."""
     totals = [_fuse_scales(maps, size, preset) for maps in layers]
     if len(totals) == 1:
         return normalise(totals[0], preset)
@@ -84,15 +95,12 @@ def _fuse_class(layers: list[list[Any]], size: tuple[int, int], preset: Preset) 
     return normalise(fuse_layers(totals, preset.layer_fusion), preset)
 
 
-def _fuse_scales(maps: list[Any], size: tuple[int, int], preset: Preset) -> NDArray[np.float32]:
-    """float32 (H, W): one layer's maps of all scales, resized and fused, not normalised."""
-    rounded = tuple(preset.round_up * (-(-side // preset.round_up)) for side in size)
-    if preset.raw_normaliser == "min_max":
-        maps = [_min_max(each, preset.epsilon) for each in maps]
-    total = resize_map(maps[0], rounded, preset.align_corners, preset.interpolation)
+def _fuse_scales(maps: Sequence[NDArray[np.float32]], size: tuple[int, int], preset: Preset) -> NDArray[np.float32]:
+    """float32 (H, W): one layer's maps of all scales fused, not normalised."""
+    total = maps[0].copy()
     combine = np.add if preset.scale_fusion == "sum" else np.maximum
     for level in maps[1:]:
-        combine(total, resize_map(level, rounded, preset.align_corners, preset.interpolation), out=total)
+        combine(total, level, out=total)
     if preset.relu == "fused":
         np.maximum(total, 0, out=total)
     return total[: size[0], : size[1]]

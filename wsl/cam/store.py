@@ -22,7 +22,7 @@ from numpy.typing import NDArray
 
 from wsl.cam.preset import Preset
 from wsl.cam.pyramid import UNKNOWN_AGREEMENT, MapPyramid, fuse, resize_map
-from wsl.cam.views import fuse_each_scale
+from wsl.cam.views import fuse_with_views
 from wsl.checks import check_scores
 from wsl.data.images import MAX_PIXELS
 from wsl.errors import ConfigError, DataError
@@ -85,7 +85,8 @@ def read_everything(
     if "format" not in arrays:
         return _foreign_maps(path, image_id, arrays), None, ()
     pyramid, preset = _own_maps(path, image_id, arrays), _read_preset(path, arrays)
-    return fuse(pyramid, preset), pyramid, fuse_each_scale(pyramid, preset) if with_views else ()
+    maps, views = fuse_with_views(pyramid, preset) if with_views else (fuse(pyramid, preset), ())
+    return maps, pyramid, views
 
 
 def read_pyramid(path: Path, image_id: str) -> MapPyramid | None:

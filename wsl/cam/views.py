@@ -2,14 +2,24 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+import numpy as np
 
 from wsl.cam.preset import Preset
-from wsl.cam.pyramid import MapPyramid, fuse
-from wsl.types import Scores
+from wsl.cam.pyramid import MapPyramid, fuse_resized, resize_levels
+from wsl.types import ScoreMaps, Scores
 
 
-def fuse_each_scale(pyramid: MapPyramid, preset: Preset) -> tuple[Scores, ...]:
-    """One float32 (K, H, W) per scale, fused over layers and normalised as `fuse` does with all scales."""
+def fuse_with_views(pyramid: MapPyramid, preset: Preset) -> tuple[ScoreMaps, tuple[Scores, ...]]:
+    """(what `fuse` gives, one float32 (K, H, W) per scale), every level resized once.
+
+    The map of a scale is fused over layers and normalised as `fuse` does with all scales.
+    """
     scales = len(pyramid.levels) // pyramid.num_layers
-    return tuple(fuse(replace(pyramid, levels=pyramid.levels[scale::scales]), preset).scores for scale in range(scales))
+    arrays = np.zeros((scales + 1, len(pyramid.class_ids), *pyramid.size), np.float32)
+    for row in range(len(pyramid.class_ids)):
+        layers = resize_levels(pyramid, row, preset)
+        arrays[scales, row] = fuse_resized(layers, pyramid.size, preset)
+        for scale in range(scales):
+            arrays[scale, row] = fuse_resized([maps[scale : scale + 1] for maps in layers], pyramid.size, preset)
+    fused = ScoreMaps(pyramid.image_id, arrays[scales], pyramid.class_ids, pyramid.size, pyramid.class_scores)
+    return fused, tuple(arrays[:scales])

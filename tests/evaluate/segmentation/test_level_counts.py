@@ -6,6 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from wsl.evaluate.segmentation.level_counts import LevelCounter, find_best
+from wsl.seeds.level_search import LevelSearch
 
 
 def make_levels(seed: int, kind: str) -> np.ndarray:
@@ -56,7 +57,7 @@ def test_agrees_with_one_comparison_per_level(seed: int, kind: str, count: int, 
 def test_exceeded_levels_are_those_of_a_binary_search(kind: str) -> None:
     levels = make_levels(1, kind)
     best = make_scores(2, levels, 1)[0]
-    np.testing.assert_array_equal(LevelCounter(levels).find_exceeded(best), np.searchsorted(levels, best, side="left"))
+    np.testing.assert_array_equal(LevelSearch(levels).find_exceeded(best), np.searchsorted(levels, best, side="left"))
 
 
 def test_the_first_of_equal_scores_is_the_best() -> None:

@@ -7,25 +7,15 @@ from numpy.typing import NDArray
 
 from wsl.compiled import load_compiled
 from wsl.evaluate.segmentation.confusion import Counts
+from wsl.seeds.level_search import LevelSearch
 from wsl.types import LabelMap, Scores
-
-_BUCKETS = 4096  # a power of two, so that value * _BUCKETS is exact
-_MOST_STEPS = 4  # with more levels than this in one bucket a binary search is quicker
 
 
 class LevelCounter:
-    """Counts for a fixed list of `levels`, float32 (L,), ascending, different, in [0, 1].
-
-    A level is found by its bucket of width 1/4096 and a step or two from the first level of that bucket on. The bucket
-    only says where to begin, the comparisons are with the float32 levels themselves: nothing is rounded.
-    """
+    """Counts for a fixed list of `levels`, float32 (L,), ascending, different, in [0, 1]; see `LevelSearch`."""
 
     def __init__(self, levels: NDArray[np.float32]) -> None:
-        self.levels = levels
-        edges = np.arange(_BUCKETS + 1, dtype=np.float32) / np.float32(_BUCKETS)
-        self._first = np.searchsorted(levels, edges, side="left")  # no value of the bucket is at or below these
-        self._closed = np.append(levels, np.float32(np.inf)).astype(np.float32)
-        self._steps = int(np.diff(self._first, append=len(levels)).max())
+        self.levels, self._search = levels, LevelSearch(levels)
 
     def count(self, scores: Scores, ground_truth: LabelMap) -> Counts:
         """int64 (256, K, L+1): pixels by true value, best class (first on equal scores) and number of levels below
@@ -37,18 +27,8 @@ class LevelCounter:
         else:
             flat = np.ascontiguousarray(scores).reshape(len(scores), -1)
             truth = np.ascontiguousarray(ground_truth).reshape(-1)
-            compiled.count_levels(flat, truth, self._closed, self._first, counts)
+            compiled.count_levels(flat, truth, self._search.closed, self._search.first, counts)
         return counts
-
-    def find_exceeded(self, best: NDArray[np.float32]) -> NDArray[np.intp]:
-        """Number of levels below each value: searchsorted(levels, best, "left")."""
-        if self._steps > _MOST_STEPS:
-            return np.searchsorted(self.levels, best, side="left")
-        bucket = (np.clip(best, 0, 1) * np.float32(_BUCKETS)).astype(np.intp)
-        exceeded = np.take(self._first, bucket, mode="clip")  # NumPy checks every index in the other modes
-        for _ in range(self._steps):
-            exceeded += np.take(self._closed, exceeded, mode="clip") < best
-        return exceeded
 
     def _count_arrays(self, scores: Scores, ground_truth: LabelMap, counts: Counts) -> None:
         best, winner = find_best(scores)
@@ -56,7 +36,7 @@ class LevelCounter:
         index *= len(scores)
         index += winner
         index *= counts.shape[2]
-        index += self.find_exceeded(best)
+        index += self._search.find_exceeded(best)
         counts += np.bincount(index.ravel(), minlength=counts.size).reshape(counts.shape)
 
 

@@ -11,6 +11,7 @@ from numpy.typing import ArrayLike, NDArray
 from wsl.checks import check_image, check_same_size, check_scores
 from wsl.errors import ConfigError, DataError
 from wsl.seeds.label_free.rule import LABEL_FREE_RULES, Evidence, Levels, Values
+from wsl.seeds.level_search import LevelSearch
 from wsl.types import Image, Scores
 
 DEFAULT_RULE = "scale_agreement"  # the smallest gap to the oracle in benchmarks/study_thresholds.py
@@ -39,6 +40,7 @@ class LabelFree:
         self.thresholds = self._given.astype(np.float32)
         if not len(self.thresholds) or (np.diff(self.thresholds) <= 0).any():
             raise ConfigError("thresholds: expected at least one, ascending and different in float32.")
+        self._search = LevelSearch(self.thresholds)
         self.rules = {name: LABEL_FREE_RULES.get(name)() for name in rules}
         self.totals: dict[str, Values] = {}
         self.images = 0
@@ -87,7 +89,8 @@ class LabelFree:
         return LabelFreeChoice(rule, best, tuple(self._given.tolist()), tuple(ratings.tolist()))
 
     def _to_levels(self, best: NDArray[np.generic]) -> Levels:
-        return np.searchsorted(self.thresholds, best.astype(np.float32, copy=False), side="left")
+        exceeded = self._search.find_exceeded(best.astype(np.float32, copy=False))
+        return exceeded.astype(np.uint8) if len(self.thresholds) < 256 else exceeded
 
     def _to_view_levels(self, scores: Scores, views: Sequence[Scores]) -> tuple[Levels, ...]:
         if not any("views" in rule.needs for rule in self.rules.values()):

@@ -5,8 +5,9 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
 from functools import cached_property
-from typing import ClassVar
+from typing import Any, ClassVar
 
+import cv2
 import numpy as np
 from numpy.typing import NDArray
 
@@ -14,7 +15,8 @@ from wsl.registry import Registry
 from wsl.types import Image
 
 Values = NDArray[np.float64]
-Levels = NDArray[np.intp]
+MOST_EXACT = 2**24  # calcHist counts in float32
+Levels = NDArray[Any]  # uint8 below 256 thresholds, else intp
 
 
 @dataclass(frozen=True)
@@ -34,8 +36,7 @@ class Evidence:
     @cached_property
     def histogram(self) -> Values:
         """Pixels of each level, float64 (T + 1,)."""
-        counts: Values = np.bincount(self.levels.ravel(), minlength=self.thresholds + 1).astype(np.float64)
-        return counts
+        return count_levels(self.levels, self.thresholds)
 
     def sum_above(self, values: NDArray[np.generic]) -> Values:
         """Sum of `values` (H, W) over the foreground at each threshold, float64 (T,)."""
@@ -47,9 +48,17 @@ class Evidence:
 
 def count_above(levels: Levels, thresholds: int) -> Values:
     """Number of pixels above each of T thresholds, float64 (T,)."""
-    counts = np.bincount(levels.ravel(), minlength=thresholds + 1).astype(np.float64)
-    above: Values = np.cumsum(counts[::-1])[::-1][1:]
+    above: Values = np.cumsum(count_levels(levels, thresholds)[::-1])[::-1][1:]
     return above
+
+
+def count_levels(levels: Levels, thresholds: int) -> Values:
+    """Number of pixels of each level 0..T, float64 (T + 1,)."""
+    if levels.dtype != np.uint8 or levels.size > MOST_EXACT:
+        return np.bincount(levels.ravel(), minlength=thresholds + 1).astype(np.float64)
+    # several times as fast as bincount, which turns all levels into 8-byte numbers first
+    counts = cv2.calcHist([np.ascontiguousarray(levels)], [0], None, [256], [0, 256])
+    return np.asarray(counts.ravel()[: thresholds + 1], np.float64)  # (256, 1) in OpenCV 4, (256,) in 5
 
 
 class LabelFreeRule(ABC):
