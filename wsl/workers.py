@@ -53,7 +53,7 @@ def _windowed(
 
 def _one_thread() -> None:
     """Each process keeps to one core; without this, libraries start as many threads as there are cores in each."""
-    os.environ["OMP_NUM_THREADS"] = "1"
+    os.environ |= {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}
     import cv2
 
     cv2.setNumThreads(1)

@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 
 from wsl.errors import DataError
-from wsl.evaluate.accumulate import CHUNK, accumulate
+from wsl.evaluate.accumulate import FEW, accumulate
 from wsl.progress import Silent
 
 
@@ -32,7 +32,7 @@ class Steps(Silent):
 
 
 @pytest.mark.parametrize("workers", [0, 2])
-@pytest.mark.parametrize("count", [0, 1, 9 * CHUNK + 5])
+@pytest.mark.parametrize("count", [0, 1, 2 * FEW + 5])
 def test_all_items_are_added_in_order(workers: int, count: int) -> None:
     steps = Steps()
     names = accumulate(list(range(count)), Names, add, workers=workers, progress=steps, title="names")
@@ -42,6 +42,6 @@ def test_all_items_are_added_in_order(workers: int, count: int) -> None:
 
 @pytest.mark.parametrize("workers", [0, 2])
 def test_the_first_error_is_raised(workers: int) -> None:
-    items = [*range(9 * CHUNK), -1, -2]
+    items = [*range(2 * FEW), -1, -2]
     with pytest.raises(DataError, match=r"-1\.png"):
         accumulate(items, Names, add, workers=workers, progress=Silent(), title="names")

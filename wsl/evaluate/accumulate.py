@@ -9,8 +9,9 @@ from typing import Any, Generic, Protocol, TypeVar
 from wsl.progress import Progress
 from wsl.workers import map_in_processes
 
-CHUNK = 32  # images per message between processes: the sums of a sweep over 80 classes are several megabytes
-FEW = 4  # chunks per process below which starting processes would take longer than the work
+CHUNK = 32  # most items per message between processes: the sums of a sweep over 80 classes are several megabytes
+CHUNKS = 8  # per process where there are fewer items, so that all are busy to the end
+FEW = 128  # items per process below which starting processes (a second or two) would take longer than the work
 
 
 class Mergeable(Protocol):
@@ -45,25 +46,31 @@ def accumulate(
     workers: int,
     progress: Progress,
     title: str,
+    few: int = FEW,
 ) -> Sums:
     """The sums of all `items`: `build()` makes empty ones, `update(sums, item)` adds one item.
 
-    With `workers` of 2 or more and many items, chunks are summed in processes and joined in the order of the items, so
-    the result does not depend on `workers`; `build`, `update`, the items and the sums must then be picklable. The first
-    exception of `update` is raised.
+    With `workers` of 2 or more and at least `few` items for each, chunks are summed in processes and joined in the
+    order of the items, so the result does not depend on `workers`; `build`, `update`, the items and the sums must then
+    be picklable. The first exception of `update` is raised.
     """
-    chunks = [items[start : start + CHUNK] for start in range(0, len(items), CHUNK)]
     total = build()
     progress.start(title, len(items))
     try:
-        if workers <= 1 or len(chunks) < FEW * workers:
+        if workers <= 1 or len(items) < few * workers:
             for item in items:
                 update(total, item)
                 progress.step()
             return total
-        for chunk, sums in zip(chunks, map_in_processes(_Chunk(build, update), chunks, workers, few=FEW), strict=True):
+        chunks = _cut(items, workers)
+        for chunk, sums in zip(chunks, map_in_processes(_Chunk(build, update), chunks, workers, few=0), strict=True):
             total.merge(sums)
             progress.step(len(chunk))
         return total
     finally:
         progress.stop()
+
+
+def _cut(items: Sequence[Item], workers: int) -> list[Sequence[Item]]:
+    size = max(1, min(CHUNK, -(-len(items) // (CHUNKS * workers))))
+    return [items[start : start + size] for start in range(0, len(items), size)]

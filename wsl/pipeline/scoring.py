@@ -30,6 +30,7 @@ from wsl.types import ClassSet, Sample
 log = logging.getLogger("wsl")
 
 SCORES = Path("scores")
+FEW = 12  # images per process: one takes some tenths of a second
 
 
 @dataclass(frozen=True)
@@ -71,6 +72,7 @@ def score_run(context: Context, files: StageFiles) -> tuple[dict[str, int], list
         workers=min(context.config.workers, os.cpu_count() or 1),
         progress=context.progress,
         title="evaluate",
+        few=FEW,
     )
     write_evaluation(context.run.path / SCORES, _evaluate(context, sums))
     return {"images": len(context.samples), "scored": len(samples) - len(sums.failures)}, sums.failures

@@ -94,7 +94,7 @@ def test_one_pass_gives_what_each_metric_gives_alone(tmp_path: Path) -> None:
 
 
 def test_processes_change_nothing(tmp_path: Path) -> None:
-    dataset = make_dataset(tmp_path, 257)
+    dataset = make_dataset(tmp_path, 30)
     folder = write_maps(tmp_path / "p", dataset)
     options = {"metrics": ("all",), "thresholds": ("oracle", "label_free:otsu", "0.45")}
     one, two = (score(folder, dataset, workers=workers, **options) for workers in (1, 2))

@@ -35,6 +35,7 @@ from wsl.progress import Progress, Silent
 from wsl.seeds.label_free import LABEL_FREE_RULES
 from wsl.types import Sample
 
+FEW = 12  # images per process: a map takes some tenths of a second
 CHOOSING = {"miou_sweep": "miou", "max_box_acc": "max_box_acc", "pixel_ap": "pixel_ap"}  # metric -> its threshold
 
 
@@ -123,6 +124,7 @@ def evaluate_score_maps(
         workers=options.workers,
         progress=shown,
         title="score maps",
+        few=FEW,
     )
     scores = sums.scores()
     _check_label_free(requests, scores, source.folder)
