@@ -22,6 +22,7 @@ from wsl.export.record import ExportRecord
 from wsl.pipeline.run_case import RunCase, to_map_case
 from wsl.types import BACKGROUND, IGNORE, ClassSet, Instance, LabelMap
 
+HEADLINE_BOXES = ("BoxAccV2", "BoxAccV1@0.5")
 HEADLINES = ("AP", "AP50", "AR@100")  # of COCO's twelve; the other nine come with `wsl evaluate PRED GT`
 
 
@@ -110,12 +111,17 @@ class MapBoxScorer:
         self.metrics.merge(other.metrics)
 
     def scores(self) -> list[Score]:
-        """See `BoxesOfMaps`."""
-        return self.metrics.scores()
+        """All at the best thresholds, the two headlines at the others; `wsl evaluate` on cams/ shows the rest."""
+        scores = self.metrics.scores()
+        return [score for score in scores if score.name in HEADLINE_BOXES or _is_oracle(score)]
 
     def tables(self) -> dict[str, ImageTable]:
         """See `BoxesOfMaps`."""
         return self.metrics.tables()
+
+
+def _is_oracle(score: Score) -> bool:
+    return (score.threshold or {}).get("provenance") == "oracle"
 
 
 class BoxScorer:
