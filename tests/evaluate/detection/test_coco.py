@@ -160,6 +160,7 @@ def test_masks() -> None:
         ({"category_id": 1}, r"category_id 1 is none of \[3, 9\]"),
         ({"score": None}, "finite number as 'score'"),
         ({"score": float("nan")}, "finite number as 'score'"),
+        ({"score": 10**400}, "finite number as 'score'"),
         ({"bbox": [0, 0, 1]}, "'bbox' as four finite numbers"),
         ({"bbox": [0, 0, 1, float("inf")]}, "'bbox' as four finite numbers"),
         ({"bbox": [0, 0, -1, 1]}, "result 1: expected 'bbox' as x, y, width, height with no negative side"),

@@ -38,6 +38,8 @@ def test_reads_the_boxes_in_their_order(tmp_path: Path) -> None:
         ({"size": [9, 9], "boxes": [ENTRY | {"xyxy": [1, -5, 2, 0]}]}, "lies outside of the image of 9x9"),
         ({"size": [9], "boxes": []}, r"expected 'size' as \[height, width\]"),
         ({"boxes": [ENTRY | {"score": float("nan")}]}, "expected a finite number as 'score'"),
+        ({"boxes": [ENTRY | {"score": 10**400}]}, "expected a finite number as 'score'"),
+        ({"boxes": [ENTRY | {"xyxy": [0, 0, 10**400, 4]}]}, "box 0: expected 'xyxy'"),
         ({"boxes": [ENTRY | {"score": "high"}]}, "expected a finite number as 'score'"),
         ({"boxes": [ENTRY | {"class_id": True}]}, "expected 'class_id' as a whole number"),
         ({"boxes": [ENTRY, ENTRY | {"class_id": 3}]}, r"box 1: expected class_id in 1\.\.2, but got 3"),

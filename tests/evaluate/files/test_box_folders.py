@@ -118,6 +118,7 @@ def test_a_results_list_with_names_or_numbers(tmp_path: Path) -> None:
         ({"bbox": [0, 0, -1, 2]}, "none of the sides negative"),
         ({"bbox": [0, 0, float("nan"), 2]}, "'bbox' as four numbers"),
         ({"score": "x"}, "number as 'score'"),
+        ({"score": 10**400}, "finite number as 'score'"),
         ({"score": float("nan")}, "finite number as 'score'"),
     ],
 )

@@ -7,7 +7,6 @@ faster-coco-eval knows no ids but whole numbers.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -16,6 +15,7 @@ from pycocotools import mask as coco_mask
 
 from wsl.data.rle import encode_mask, segmentation_to_mask
 from wsl.errors import DataError
+from wsl.evaluate.json_numbers import is_number
 
 Json = dict[str, Any]
 
@@ -145,7 +145,7 @@ def _prepare_box(entry: Json, image: Json, what: str) -> Json:
         raise DataError(f"{what}: expected 'bbox' as four finite numbers x, y, width, height, but got {box!r:.80}.")
     if box[2] < 0 or box[3] < 0:
         raise DataError(f"{what}: expected 'bbox' as x, y, width, height with no negative side, but got {box!r:.80}.")
-    return {"bbox": [float(side) for side in box], "area": float(box[2] * box[3])}
+    return {"bbox": [float(side) for side in box], "area": float(box[2]) * float(box[3])}
 
 
 def _prepare_mask(entry: Json, image: Json, what: str) -> Json:
@@ -158,8 +158,3 @@ def _prepare_mask(entry: Json, image: Json, what: str) -> Json:
         raise DataError(f"{what}: {error}") from None
     rle = encode_mask(mask)
     return {"segmentation": rle, "area": float(mask.sum()), "bbox": coco_mask.toBbox(rle).tolist()}
-
-
-def is_number(value: Any) -> bool:
-    """True for a finite int or float that is no bool."""
-    return isinstance(value, (int, float)) and not isinstance(value, bool) and math.isfinite(value)

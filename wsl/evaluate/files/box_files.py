@@ -6,11 +6,11 @@
 
 from __future__ import annotations
 
-import math
 from pathlib import Path
-from typing import Any, TypeGuard
+from typing import Any
 
 from wsl.errors import DataError
+from wsl.evaluate.json_numbers import is_count, is_number
 from wsl.files import read_json
 from wsl.types import Box, ClassSet
 
@@ -82,13 +82,3 @@ def _check_class(class_id: int, name: Any, where: str, classes: ClassSet | None)
             f"{where}: class_id {class_id} is called {name!r:.80} here but '{classes.name_of(class_id)}' in the "
             "ground truth: were the boxes made with another class list?"
         )
-
-
-def is_number(value: Any) -> bool:
-    """True for a finite int or float that is no bool."""
-    return isinstance(value, (int, float)) and not isinstance(value, bool) and math.isfinite(value)
-
-
-def is_count(value: Any) -> TypeGuard[int]:
-    """True for a whole number from 1 that is no bool."""
-    return isinstance(value, int) and not isinstance(value, bool) and value >= 1

@@ -8,10 +8,11 @@ from typing import Any
 
 from wsl.data.reader import Dataset
 from wsl.errors import DataError
-from wsl.evaluate.files.box_files import is_number, read_box_file
+from wsl.evaluate.files.box_files import read_box_file
 from wsl.evaluate.files.box_xml import read_box_xml
 from wsl.evaluate.files.options import EvaluateOptions, Evaluation, describe_classes
 from wsl.evaluate.files.sources import pair_files
+from wsl.evaluate.json_numbers import is_number
 from wsl.evaluate.metrics import MetricSet, choose_metrics
 from wsl.evaluate.metrics.case import BoxCase
 from wsl.files import read_json
