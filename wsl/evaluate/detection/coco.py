@@ -20,10 +20,11 @@ from wsl.types import Box, ClassSet, Instance
 MAX_RESULTS = (1, 10, 100)
 _SHORT = {"bbox": "box", "segm": "mask", "boundary": "boundary"}
 _PROTOCOLS = {
-    "bbox": "COCO detection (pycocotools)",
-    "segm": "COCO detection (pycocotools)",
+    "bbox": "COCO detection",
+    "segm": "COCO detection",
     "boundary": "Boundary AP (Cheng et al., CVPR 2021)",
 }
+_PROGRAMS = {"pycocotools": "pycocotools", "faster_coco_eval": "faster-coco-eval, the numbers of pycocotools"}
 _IOU = {
     "bbox": {"box IoU": "half-open"},
     "segm": {"mask IoU": "pixels"},
@@ -69,7 +70,7 @@ def compute_coco_scores(
         Score(
             name=f"{_SHORT[kind]} {name}",
             value=value,
-            protocol=_PROTOCOLS[kind],
+            protocol=_describe_protocol(kind, chosen),
             conventions=_conventions(kind, limits),
             per_class=per_class if name == "AP" else {},
             counts=records.counts,
@@ -240,6 +241,11 @@ def _class_precisions(tables: CocoTables, records: CocoRecords) -> dict[str, dic
 def _mean_defined(values: NDArray[np.float64]) -> float | None:
     """Both programs say -1 where nothing is to be found."""
     return compute_mean([float(value) for value in values[values > -1]])
+
+
+def _describe_protocol(kind: str, backend: str) -> str:
+    """With the program that computed it; of boundaries there is only one."""
+    return _PROTOCOLS[kind] if kind == "boundary" else f"{_PROTOCOLS[kind]} ({_PROGRAMS[backend]})"
 
 
 def _conventions(kind: str, limits: tuple[int, ...]) -> dict[str, str]:
