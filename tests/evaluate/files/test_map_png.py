@@ -45,7 +45,7 @@ def test_one_file_for_each_class(tmp_path: Path) -> None:
 
 def test_the_class_of_single_maps_is_given(tmp_path: Path) -> None:
     write(tmp_path / "img.png", np.full((1, 2), 255, np.uint8))
-    with pytest.raises(DataError, match=r"img\.png: which class is this map of\? Give single_class"):
+    with pytest.raises(DataError, match=r"img\.png: which class is this map of\? Call it img/<class>\.png"):
         find_map_files(tmp_path, ["img"], CLASSES)
     scores, class_ids = find_map_files(tmp_path, ["img"], CLASSES, "cat").read("img")
     assert (class_ids, scores.tolist()) == ((1,), [[[1.0, 1.0]]])
@@ -54,6 +54,26 @@ def test_the_class_of_single_maps_is_given(tmp_path: Path) -> None:
     write(tmp_path / "img" / "cat.png", np.zeros((1, 2), np.uint8))
     with pytest.raises(DataError, match="are both of class id 1"):
         find_map_files(tmp_path, ["img"], CLASSES, "cat")
+
+
+def test_a_file_called_as_an_image_is_a_map_of_no_other(tmp_path: Path) -> None:
+    for name, value in (("a", 51), ("a_1", 255)):
+        write(tmp_path / f"{name}.png", np.full((1, 2), value, np.uint8))
+    one = ClassSet(("cat",))
+    maps = find_map_files(tmp_path, ["a", "a_1", "a_1_1"], one, "cat")
+    assert {name: files[1].name for name, files in maps.files.items()} == {"a": "a.png", "a_1": "a_1.png"}
+    assert maps.missing == ("a_1_1",)
+    (tmp_path / "a.png").unlink()
+    assert find_map_files(tmp_path, ["a", "a_1"], one, "cat").missing == ("a",)
+    assert list(find_map_files(tmp_path, ["a"], one, "cat").files) == ["a"]
+    with pytest.raises(DataError, match=r"a_1\.png: which class is this map of"):
+        find_map_files(tmp_path, ["a", "a_1"], ClassSet(("cat", "dog")))
+
+
+def test_no_file_is_a_map_of_two_images(tmp_path: Path) -> None:
+    write(tmp_path / "a_b_c.png", np.zeros((1, 2), np.uint8))
+    with pytest.raises(DataError, match=r"a_b_c\.png: could be a map of 'a' and of 'a_b'"):
+        find_map_files(tmp_path, ["a", "a_b"], ClassSet(("c", "b_c")))
 
 
 def test_what_does_not_fit_is_refused(tmp_path: Path) -> None:

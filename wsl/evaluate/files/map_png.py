@@ -1,7 +1,8 @@
 """Score maps on disk as grey images: `<image_id>/<class>.png` or `<image_id>_<class>.png`, one for each class.
 
-The class is its name, or its id where no class has that name. With one class only, `<image_id>.png` will do. The values
-0..255 (8 bits) or 0..65535 (16 bits) stand for 0..1.
+The class is its name, or its id where no class has that name. With one class only, `<image_id>.png` will do. A file
+that is called as an image is that image's and no other's: "a_1.png" is not a map of class 1 in image "a" where there
+is an image "a_1". The values 0..255 (8 bits) or 0..65535 (16 bits) stand for 0..1.
 """
 
 from __future__ import annotations
@@ -44,8 +45,8 @@ def find_map_files(
     `single_class` is the name of the class of files `<image_id>.png`.
 
     Raises:
-        DataError: no PNG at all, two maps of one class and image, or a file in the folder of an image whose name is
-            neither the name nor the id of a class.
+        DataError: no PNG at all, two maps of one class and image, one file that could be a map of two images, or a
+            file in the folder of an image whose name is neither the name nor the id of a class.
     """
     found = list_files_by_id(folder, (".png",))
     if not found:
@@ -53,10 +54,12 @@ def find_map_files(
     wanted = sorted(image_ids)
     words = _list_words(classes)
     single = None if single_class is None else _find_class_id(single_class, classes, folder)
-    files = {image_id: _find_maps(image_id, found, words, single) for image_id in wanted}
+    known = frozenset(wanted)
+    files = {image_id: _find_maps(image_id, found, words, single, known) for image_id in wanted}
+    _refuse_shared_files(files)
     used = {path for maps in files.values() for path in maps.values()}
     extra = tuple(name for name, path in found.items() if path not in used)
-    _refuse_unknown_classes(extra, set(wanted), found, classes)
+    _refuse_unknown_classes(extra, known, found, classes)
     kept = {image_id: maps for image_id, maps in files.items() if maps}
     return MapFiles(kept, tuple(each for each in wanted if each not in kept), extra)
 
@@ -95,18 +98,35 @@ def _list_words(classes: ClassSet) -> dict[int, tuple[str, ...]]:
 
 
 def _find_maps(
-    image_id: str, found: Mapping[str, Path], words: Mapping[int, tuple[str, ...]], single: int | None
+    image_id: str,
+    found: Mapping[str, Path],
+    words: Mapping[int, tuple[str, ...]],
+    single: int | None,
+    image_ids: frozenset[str],
 ) -> dict[int, Path]:
+    """The maps of one image by class; files that are called as another one of `image_ids` are that image's."""
     maps: dict[int, Path] = {}
     for class_id, names in words.items():
         keys = [f"{image_id}{joint}{name}" for name in names for joint in "/_"]
         keys += [image_id] if class_id == single else []
-        paths = [found[key] for key in keys if key in found]
+        paths = [found[key] for key in keys if key in found and (key == image_id or key not in image_ids)]
         if len(paths) > 1:
             raise DataError(f"{paths[0]} and {paths[1]} are both of class id {class_id}: remove one of them.")
         if paths:
             maps[class_id] = paths[0]
     return maps
+
+
+def _refuse_shared_files(files: Mapping[str, Mapping[int, Path]]) -> None:
+    owners: dict[Path, str] = {}
+    for image_id, maps in files.items():
+        for path in maps.values():
+            if path in owners:
+                raise DataError(
+                    f"{path}: could be a map of '{owners[path]}' and of '{image_id}'; put it into a folder called as "
+                    "its image, <image_id>/<class>.png."
+                )
+            owners[path] = image_id
 
 
 def _find_class_id(name: str, classes: ClassSet, folder: Path) -> int:
@@ -116,7 +136,7 @@ def _find_class_id(name: str, classes: ClassSet, folder: Path) -> int:
 
 
 def _refuse_unknown_classes(
-    extra: Iterable[str], image_ids: set[str], found: Mapping[str, Path], classes: ClassSet
+    extra: Iterable[str], image_ids: frozenset[str], found: Mapping[str, Path], classes: ClassSet
 ) -> None:
     """A file in the folder of a known image can only be meant as a map of it."""
     for name in extra:
@@ -124,4 +144,4 @@ def _refuse_unknown_classes(
         if image_id in image_ids and name not in image_ids:
             raise DataError(f"{found[name]}: '{word}' is no class.{suggest(word, classes.names)}")
         if name in image_ids:
-            raise DataError(f"{found[name]}: which class is this map of? Give single_class, or name it in the file.")
+            raise DataError(f"{found[name]}: which class is this map of? Call it {name}/<class>.png.")
