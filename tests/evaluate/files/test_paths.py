@@ -9,6 +9,7 @@ import pytest
 from PIL import Image
 
 from wsl.data.label_maps import write_label_map
+from wsl.data.rle import encode_mask
 from wsl.errors import ConfigError, DataError
 from wsl.evaluate.files.guessing import guess_kind, is_mask_folder
 from wsl.evaluate.files.options import EvaluateOptions
@@ -112,6 +113,43 @@ def test_boxes_and_coco_files_against_a_coco_data_set(tmp_path: Path) -> None:
         score(path, annotations, split="val")
 
 
+def write_coco_masks(root: Path) -> Path:
+    """COCO's ids have gaps and another order than the class ids: category 1 would be class 1, but is the second."""
+    write_image(root / "images" / "000000000139.png")
+    masks = {1: np.array(LABELS == 1), 90: np.array(LABELS == 0)}
+    content = {
+        "images": [{"id": 139, "file_name": "000000000139.png", "height": 3, "width": 4}],
+        "categories": [{"id": 90, "name": "floor"}, {"id": 1, "name": "cat"}],
+        "annotations": [
+            {"id": n, "image_id": 139, "category_id": n, "segmentation": encode_mask(mask), "iscrowd": 0}
+            | {"bbox": [0, 0, 4, 3], "area": int(mask.sum())}
+            for n, mask in masks.items()
+        ],
+    }
+    return write_json(root / "annotations" / "instances.json", content)
+
+
+def test_masks_in_a_coco_results_list_have_the_ids_of_the_annotations(tmp_path: Path) -> None:
+    annotations = write_coco_masks(tmp_path / "t")
+    truth = json.loads(annotations.read_text())["annotations"]
+    results = [{key: row[key] for key in ("image_id", "category_id", "segmentation")} | {"score": 0.9} for row in truth]
+    path = write_json(tmp_path / "results.json", results)
+    assert guess_kind(path, annotations) == "coco"
+    assert (score(path, annotations)[0].name, score(path, annotations)[0].value) == ("mask AP", 1.0)
+    for ground_truth, kind in ((annotations, "masks"), (annotations.parents[1], "auto")):
+        with pytest.raises(DataError, match=r"results\.json: result 1: these are COCO's own image and category ids"):
+            score(path, ground_truth, kind=kind)
+
+
+def test_jpegs_are_no_predictions(tmp_path: Path) -> None:
+    write_image(tmp_path / "a.jpg")
+    with pytest.raises(DataError, match=r"a\.jpg: JPEG changes the values of label maps .*save them as PNG"):
+        guess_kind(tmp_path)
+    write_image(tmp_path / "other" / "a.bmp")
+    with pytest.raises(DataError, match=r"a\.bmp: of pictures only PNG is read"):
+        guess_kind(tmp_path / "other")
+
+
 def test_a_folder_of_masks_is_told_from_a_data_set(tmp_path: Path) -> None:
     assert is_mask_folder(write_masks(tmp_path / "flat"))
     assert is_mask_folder(write_masks(tmp_path / "deep", "x/a", "y/b"))
@@ -133,7 +171,7 @@ def test_what_cannot_be_guessed_says_what_is_accepted(tmp_path: Path) -> None:
     with pytest.raises(DataError, match="expected a folder of label maps"):
         guess_kind(write_image(tmp_path / "x.png"))
     write_json(write_masks(tmp_path / "both") / "a.json", {})
-    with pytest.raises(DataError, match="holds files for boxes and label_maps; say which with kind=boxes"):
+    with pytest.raises(DataError, match="holds files for boxes and label_maps; say which with --kind boxes"):
         guess_kind(tmp_path / "both")
     truth = write_masks(tmp_path / "t")
     assert score(tmp_path / "both", truth, kind="label_maps")[0].value == 1.0

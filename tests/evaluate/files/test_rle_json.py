@@ -55,7 +55,7 @@ def make_dataset(folder: Path) -> Dataset:
         PilImage.new("RGB", SIZE[::-1]).save(path)
         instance = Instance(class_id, Box((0, 0, 9, 9), class_id), encode_mask(mask))
         samples.append(Sample(name, path, (class_id,), (instance,), MaskSource("instances")))
-    return Dataset(folder, "coco", CLASSES, tuple(samples), (), False, True, True, "made here")
+    return Dataset(folder, "folder", CLASSES, tuple(samples), (), False, True, True, "made here")
 
 
 def values_of(scores: list) -> dict[str, float | None]:

@@ -14,32 +14,38 @@ from wsl.files import read_json
 
 KINDS = ("label_maps", "score_maps", "boxes", "masks", "coco")
 ACCEPTED = (
-    "a folder of label maps (<image_id>.png), of score maps (<image_id>.npz or .npy; grey PNGs with kind score_maps), "
-    "of boxes (<image_id>.json with 'boxes', or VOC .xml), of masks (<image_id>.json with 'masks'), a COCO results "
+    "a folder of label maps (<image_id>.png), of score maps (<image_id>.npz or .npy; grey PNGs with "
+    "--kind score_maps), of boxes (<image_id>.json with 'boxes', or VOC .xml), of masks (<image_id>.json with 'masks'), a COCO results "
     "list (.json) or COCO annotations (.json)"
 )
+_LOSSY = (".jpg", ".jpeg")
 _KIND_OF_SUFFIX = {".png": "label_maps", ".json": "boxes", ".xml": "boxes"}
 _KIND_OF_SUFFIX |= dict.fromkeys(SCORE_MAP_SUFFIXES, "score_maps")
 # Entries of a data set's root that a plain folder of label maps does not have.
 _DATASET_ENTRIES = ("JPEGImages", "Annotations", "ImageSets", "annotations", "images", "masks", "train", "val")
 
 
-def guess_kind(prediction: Path) -> str:
-    """One of KINDS, from the files at `prediction`; DataError that says what is accepted."""
+def guess_kind(prediction: Path, ground_truth: Path | None = None) -> str:
+    """One of KINDS, from the files at `prediction`; DataError that says what is accepted.
+
+    Against COCO annotations (`ground_truth` is a JSON file) a results list is "coco" whatever it holds: its ids are
+    those of the annotations.
+    """
     if not prediction.exists():
         raise DataError(f"{prediction}: no such file or folder; expected {ACCEPTED}.")
     if prediction.is_file():
         if prediction.suffix.lower() == ".json":
-            return "masks" if _lists_masks(prediction) else "coco"
+            is_coco = ground_truth is not None and ground_truth.suffix.lower() == ".json"
+            return "masks" if _lists_masks(prediction, is_coco) else "coco"
         raise DataError(f"{prediction}: expected {ACCEPTED}.")
     files = sorted(path for path in prediction.rglob("*") if not path.name.startswith("."))
     kinds = sorted({_KIND_OF_SUFFIX[path.suffix.lower()] for path in files if path.suffix.lower() in _KIND_OF_SUFFIX})
     if kinds == ["boxes"] and _holds_masks(files):
         return "masks"
     if not kinds:
-        raise DataError(f"{prediction}: found nothing to score; expected {ACCEPTED}.")
+        raise DataError(f"{prediction}: found nothing to score{_explain_pictures(files)}; expected {ACCEPTED}.")
     if len(kinds) > 1:
-        raise DataError(f"{prediction}: holds files for {' and '.join(kinds)}; say which with kind={kinds[0]}.")
+        raise DataError(f"{prediction}: holds files for {' and '.join(kinds)}; say which with --kind {kinds[0]}.")
     return kinds[0]
 
 
@@ -74,12 +80,25 @@ def _holds_masks(files: Sequence[Path]) -> bool:
     return isinstance(content, dict) and "masks" in content
 
 
-def _lists_masks(path: Path) -> bool:
-    """Whether one file lists masks: images with masks, or results that have a segmentation and no box."""
+def _explain_pictures(files: Sequence[Path]) -> str:
+    """Why pictures of other formats are no predictions; "" where there are none."""
+    pictures = [path for path in files if path.suffix.lower() in IMAGE_SUFFIXES]
+    if not pictures:
+        return ""
+    if pictures[0].suffix.lower() in _LOSSY:
+        return f" ({pictures[0].name}: JPEG changes the values of label maps and score maps, save them as PNG)"
+    return f" ({pictures[0].name}: of pictures only PNG is read)"
+
+
+def _lists_masks(path: Path, is_coco: bool) -> bool:
+    """Whether one file lists masks: images with masks, or results that have a segmentation and no box and are not
+    COCO's."""
     content = read_json(path)
     if not isinstance(content, list) or not content or not isinstance(content[0], dict):
         return False
-    return "masks" in content[0] or ("segmentation" in content[0] and "bbox" not in content[0])
+    first = content[0]
+    is_result = is_coco and "category_id" in first
+    return "masks" in first or ("segmentation" in first and "bbox" not in first and not is_result)
 
 
 def is_wsol_metadata(folder: Path) -> bool:

@@ -44,7 +44,7 @@ def evaluate_paths(
         ConfigError: an unknown kind, policy or metric, or a split of something that has none.
     """
     check_policy(options.kind, ("auto", *KINDS), "kind")
-    kind = guess_kind(prediction) if options.kind == "auto" else options.kind
+    kind = guess_kind(prediction, ground_truth) if options.kind == "auto" else options.kind
     found = _evaluate(prediction, ground_truth, replace(options, kind=kind), progress or Silent(), read_map)
     about = {
         "kind": kind,

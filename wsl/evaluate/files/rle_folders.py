@@ -73,7 +73,8 @@ def _read_folder(
 def _read_list(path: Path, samples: Sequence[Sample], dataset: Dataset) -> dict[str, ImageMasks]:
     names = find_image_names(samples)
     found: dict[str, ImageMasks] = {}
-    for name, masks in read_mask_list(path, dataset.classes).items():
+    is_coco = dataset.format == "coco"
+    for name, masks in read_mask_list(path, dataset.classes, refuse_numbers=is_coco).items():
         if name not in names:
             raise DataError(f"{path}: image_id {name!r:.80} is not an image with ground truth.")
         if names[name] in found:

@@ -50,16 +50,21 @@ def read_mask_file(path: Path, classes: ClassSet | None = None) -> ImageMasks:
     return _read_image(content, str(path), classes)
 
 
-def read_mask_list(path: Path, classes: ClassSet | None = None) -> dict[ImageName, ImageMasks]:
+def read_mask_list(
+    path: Path, classes: ClassSet | None = None, *, refuse_numbers: bool = False
+) -> dict[ImageName, ImageMasks]:
     """The masks of many images from one file, by what the file calls the image (a string, or a number as COCO's).
 
-    DataError when an image appears twice (in a results list: with two sizes) or an entry is of neither form.
+    DataError when an image appears twice (in a results list: with two sizes) or an entry is of neither form; with
+    `refuse_numbers`, for data sets in COCO's form, also when a results list has COCO's own ids.
     """
     content = read_json(path)
     if not isinstance(content, list) or not all(isinstance(entry, dict) for entry in content):
         raise DataError(f"{path}: expected a JSON list of objects with 'masks', or a COCO results list.")
     if any("masks" in entry for entry in content):
         return _read_images(content, path, classes)
+    if refuse_numbers:
+        _refuse_numbers(content, path)
     return _read_results(content, path, classes)
 
 
@@ -115,6 +120,16 @@ def _read_results(content: Iterable[Json], path: Path, classes: ClassSet | None)
         entry = {"class_id": entry.get("category_id"), **entry}
         masks.setdefault(name, []).append(_read_mask(entry, size, where, classes))
     return {name: ImageMasks(sizes[name], tuple(every)) for name, every in masks.items()}
+
+
+def _refuse_numbers(content: Iterable[Json], path: Path) -> None:
+    """Raises DataError for COCO's own ids: its categories are numbered otherwise than our classes."""
+    for number, entry in enumerate(content, start=1):
+        if isinstance(entry.get("image_id"), int):
+            raise DataError(
+                f"{path}: result {number}: these are COCO's own image and category ids; give the annotations JSON file "
+                "as ground truth. --kind masks, where it was given, must be --kind coco."
+            )
 
 
 def _read_image(content: Json, where: str, classes: ClassSet | None) -> ImageMasks:
