@@ -59,7 +59,7 @@ def test_a_worse_run_is_found_out(evaluations: Path, tmp_path: Path, capsys: pyt
 
 def test_seeds_are_averaged(evaluations: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     groups = [f"{evaluations / 'good'},{evaluations / 'good2'}", f"{evaluations / 'bad'},{evaluations / 'bad2'}"]
-    assert main(["compare", *groups, "--scores", "mIoU", "--output", str(tmp_path / "c.csv")]) == 0
+    assert main(["compare", *groups, "--score", "mIoU", "--output", str(tmp_path / "c.csv")]) == 0
     shown = capsys.readouterr().out
     assert "good, 2 seeds" in shown
     assert "±" in shown
@@ -72,6 +72,10 @@ def test_seeds_are_averaged(evaluations: Path, tmp_path: Path, capsys: pytest.Ca
 def test_what_cannot_be_compared_is_told(evaluations: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["compare", str(evaluations / "good")]) == 2
     assert "Expected two or more runs" in capsys.readouterr().err
+    assert main(["compare", str(evaluations / "good"), str(evaluations / "good")]) == 2
+    assert "the same run is named twice" in capsys.readouterr().err
+    assert main(["compare", str(evaluations / "good"), str(evaluations / "bad"), "--score", "mIou"]) == 2
+    assert "has no table of 'mIou'. Did you mean: mIoU?" in capsys.readouterr().err
     assert main(["compare", str(evaluations / "good"), str(tmp_path)]) == 3
     assert "expected a run folder or the --output of wsl evaluate" in capsys.readouterr().err
     pred, gt = evaluations / "pred" / "good", evaluations / "gt"

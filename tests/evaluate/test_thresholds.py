@@ -15,6 +15,7 @@ from wsl.evaluate.thresholds import (
     give_from_folder,
     name_table,
     parse_requests,
+    refuse_overlap,
 )
 from wsl.seeds.label_free import DEFAULT_RULE
 
@@ -49,12 +50,23 @@ def test_a_fixed_threshold_is_for_every_metric() -> None:
 
 
 def test_choices_come_from_another_evaluation(tmp_path: Path) -> None:
-    write_scores(tmp_path, [], {CHOICES: {"miou": 0.31}})
-    (given,) = give_from_folder(tmp_path)
+    write_scores(tmp_path, [], {CHOICES: {"miou": 0.31}, "background rule": "constant"})
+    settings = {"background rule": "constant", "protocol": "original"}
+    (given,) = give_from_folder(tmp_path, ["miou"], settings)
     assert given == GivenThreshold("miou", 0.31, "val", {"chosen on": str(tmp_path)})
+    with pytest.raises(DataError, match="it holds a threshold for miou, but none for pixel_ap"):
+        give_from_folder(tmp_path, ["miou", "pixel_ap"], settings)
+    with pytest.raises(ConfigError, match="for background rule constant, but background rule is power here"):
+        give_from_folder(tmp_path, ["miou"], settings | {"background rule": "power"})
     write_scores(tmp_path, [], {})
     with pytest.raises(DataError, match="there is no choice"):
-        give_from_folder(tmp_path)
+        give_from_folder(tmp_path, ["miou"], settings)
+
+
+def test_a_threshold_is_never_chosen_on_an_image_that_is_scored() -> None:
+    refuse_overlap("val:train", ["a", "b"], ["c"])
+    with pytest.raises(ConfigError, match=r"threshold val:train: .* scored too \(1, such as 'b'\)"):
+        refuse_overlap("val:train", ["a", "b"], ["c", "b"])
 
 
 def test_a_score_says_how_far_it_is_from_the_oracle_and_its_table_how_it_was_found() -> None:

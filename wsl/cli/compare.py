@@ -31,7 +31,7 @@ SHOWN_FAILURES = 10
 def add_arguments(parser: argparse.ArgumentParser, config_help: str) -> None:
     """The options of the verb."""
     parser.add_argument("overrides", nargs="*", metavar="RUN | KEY=VALUE", help=OVERRIDE_HELP)
-    parser.add_argument("--scores", default="", help="runs: scores whose classes are shown, with commas; default: all")
+    parser.add_argument("--score", action="append", default=[], help="runs: only this score; may be repeated")
     parser.add_argument("--images", default="same", help="runs: same (default) or common images")
     parser.add_argument("--replicates", type=int, default=1000, help="runs: bootstrap samples and swaps")
     parser.add_argument("--output", help="runs: CSV file of all differences")

@@ -4,13 +4,17 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
+
+from wsl.errors import ConfigError, suggest
 
 if TYPE_CHECKING:
     from rich.table import Table
 
     from wsl.evaluate.certainty.run_difference import RunRow
+    from wsl.evaluate.certainty.run_files import StoredRun
 
 DONE = 0
 
@@ -21,13 +25,13 @@ def compare_finished_runs(options: argparse.Namespace) -> int:
     from wsl.evaluate.certainty.run_files import compare_runs, read_groups, write_comparison
 
     runs = read_groups(options.overrides)
-    rows = compare_runs(runs, replicates=options.replicates, images=options.images)
+    rows = compare_runs(_choose(runs, options.score), replicates=options.replicates, images=options.images)
     classes = next((run.classes for run in runs if run.classes), ())
     if options.output:
         write_comparison(Path(options.output), rows, classes)
     out = console()
     out.print(_whole_table(rows))
-    for score in options.scores.split(",") if options.scores else dict.fromkeys(row.score for row in rows):
+    for score in dict.fromkeys(row.score for row in rows):
         table = _class_table(rows, score, classes)
         if table is not None:
             out.print()
@@ -38,20 +42,35 @@ def compare_finished_runs(options: argparse.Namespace) -> int:
     return DONE
 
 
+def _choose(runs: Sequence[StoredRun], scores: Sequence[str]) -> list[StoredRun]:
+    """The runs with these scores alone, all for none; ConfigError for a score that a run does not have."""
+    for run in runs:
+        for score in scores:
+            if score not in run.tables:
+                raise ConfigError(f"--score: {run.name} has no table of '{score}'.{suggest(score, run.tables)}")
+    if not scores:
+        return list(runs)
+    return [replace(run, tables={score: run.tables[score] for score in scores}) for run in runs]
+
+
 def _whole_table(rows: Sequence[RunRow]) -> Table:
+    from rich.markup import escape
     from rich.table import Table
 
     table = Table("score", "run", "value", "difference", "interval", "p", "", box=None, pad_edge=False)
     last = None
     for row in rows:
         if row.class_id is None:
-            table.add_row(row.score if row.score != last else "", row.run, _value(row), *_difference(row))
+            table.add_row(
+                escape(row.score) if row.score != last else "", escape(row.run), _value(row), *_difference(row)
+            )
             last = row.score
     return table
 
 
 def _class_table(rows: Sequence[RunRow], score: str, classes: Sequence[str]) -> Table | None:
     """Classes of one score; None when it has none."""
+    from rich.markup import escape
     from rich.table import Table
 
     from wsl.evaluate.certainty.run_files import name_of_class
@@ -59,11 +78,13 @@ def _class_table(rows: Sequence[RunRow], score: str, classes: Sequence[str]) -> 
     mine = [row for row in rows if row.score == score and row.class_id is not None and row.value is not None]
     if not mine:
         return None
-    table = Table(f"{score}, class", "run", "value", "difference", "interval", "p", "", box=None, pad_edge=False)
+    table = Table(
+        f"{escape(score)}, class", "run", "value", "difference", "interval", "p", "", box=None, pad_edge=False
+    )
     last = None
     for row in sorted(mine, key=lambda row: row.class_id or 0):
         name = name_of_class(row, classes)
-        table.add_row(name if name != last else "", row.run, _value(row), *_difference(row))
+        table.add_row(escape(name) if name != last else "", escape(row.run), _value(row), *_difference(row))
         last = name
     return table
 

@@ -5,12 +5,15 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 from rich.console import Console
+from rich.markup import escape
 from rich.table import Table
 
 from wsl.evaluate.result import Score
+from wsl.evaluate.thresholds import name_table
 
 
 class _Output(Console):
@@ -40,13 +43,15 @@ def print_scores(scores: Sequence[Score]) -> None:
     for score, interval in zip(scores, certain, strict=True):
         note = str(notes.index(_conventions(score)) + 1)
         cells = [interval] if any(certain) else []
-        table.add_row(score.name, _number(score.value), *cells, _threshold(score.threshold), note)
+        table.add_row(escape(score.name), _number(score.value), *cells, escape(_threshold(score.threshold)), note)
     out.print(table)
     by_class = class_table(scores)
     if by_class is not None:
         out.print()
         out.print(by_class)
     out.print()
+    for line in _left_out(scores):
+        out.print(line, highlight=False)
     if any(certain):
         how = next(score.interval for score in scores if score.interval)
         out.print(f"interval: {100 * how['level']:g} %, {how['replicates']} samples, {how['method']}", highlight=False)
@@ -60,10 +65,12 @@ def class_table(scores: Sequence[Score], measure: str = "iou") -> Table | None:
     if not shown:
         return None
     names = list(dict.fromkeys(name for score in shown for name in score.per_class))
-    columns = [f"{score.name.removesuffix(' mIoU')}{_provenance(score)}" for score in shown]
-    table = Table("IoU by class", *columns, box=None, pad_edge=False, header_style="bold")
+    columns: list[str] = []
+    for score in shown:
+        columns.append(name_table(replace(score, name=score.name.removesuffix(" mIoU")), columns))
+    table = Table("IoU by class", *map(escape, columns), box=None, pad_edge=False, header_style="bold")
     for name in names:
-        table.add_row(name, *[_number(score.per_class.get(name, {}).get(measure)) for score in shown])
+        table.add_row(escape(name), *[_number(score.per_class.get(name, {}).get(measure)) for score in shown])
     return table
 
 
@@ -77,10 +84,6 @@ def _number(value: float | None) -> str:
     return "-" if value is None else f"{value:.3f}"
 
 
-def _provenance(score: Score) -> str:
-    return f" ({score.threshold['provenance']})" if score.threshold else ""
-
-
 def _threshold(threshold: dict[str, Any] | None) -> str:
     """ "0.31 (oracle)", "0.34 (label_free otsu, 0.002 below the oracle)"."""
     if threshold is None:
@@ -89,8 +92,17 @@ def _threshold(threshold: dict[str, Any] | None) -> str:
     origin = f"{threshold['provenance']} {rule}" if rule else str(threshold["provenance"])
     if gap is not None:
         origin += f", {gap:.3f} below the oracle"
-    value = threshold.get("value")
-    return origin if value is None else f"{value:g} ({origin})"
+    value, background = threshold.get("value"), threshold.get("background")
+    if value is None:
+        return origin
+    return f"{value:g} ({origin})" if background is None else f"{value:g}, background {background:g} ({origin})"
+
+
+def _left_out(scores: Sequence[Score]) -> list[str]:
+    """What the folders did not hold, told once."""
+    keys = ("images without prediction", "predictions without ground truth")
+    most = {key: max((score.counts.get(key, 0) for score in scores), default=0) for key in keys}
+    return [f"{count} {key}" for key, count in most.items() if count]
 
 
 def _conventions(score: Score) -> str:

@@ -50,14 +50,15 @@ def accumulate(
 ) -> Sums:
     """The sums of all `items`: `build()` makes empty ones, `update(sums, item)` adds one item.
 
-    With `workers` of 2 or more and at least `few` items for each, chunks are summed in processes and joined in the
-    order of the items, so the result does not depend on `workers`; `build`, `update`, the items and the sums must then
-    be picklable. The first exception of `update` is raised.
+    Where there are `few` items for each of two processes or more (at most `workers`), chunks are summed in processes
+    and joined in the order of the items, so the result does not depend on `workers`; `build`, `update`, the items and
+    the sums must then be picklable. The first exception of `update` is raised.
     """
     total = build()
     progress.start(title, len(items))
     try:
-        if workers <= 1 or len(items) < few * workers:
+        workers = min(workers, len(items) // few)
+        if workers <= 1:
             for item in items:
                 update(total, item)
                 progress.step()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Container, Sequence
+from collections.abc import Container, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -13,6 +13,7 @@ from wsl.seeds.label_free import DEFAULT_RULE, LABEL_FREE_RULES
 
 WAYS = ("oracle", "fixed:VALUE", "label_free[:RULE]", "val:SPLIT", "from:FOLDER")
 CHOICES = "chosen thresholds"  # key of `about` in a score file
+SETTINGS = ("background rule", "protocol")  # keys of `about` on which thresholds depend
 
 
 @dataclass(frozen=True)
@@ -74,17 +75,36 @@ def give_fixed(requests: Sequence[ThresholdRequest], metrics: Sequence[str]) -> 
     return [GivenThreshold(metric, value, "fixed") for value in values for metric in metrics]
 
 
-def give_from_folder(folder: Path) -> list[GivenThreshold]:
-    """The thresholds that were best in another evaluation, for each metric that chose one there.
+def give_from_folder(folder: Path, metrics: Sequence[str], settings: Mapping[str, str]) -> list[GivenThreshold]:
+    """The thresholds that were best in another evaluation, one for each of `metrics`.
 
-    DataError when the folder holds no scores or none of them chose a threshold.
+    `settings` are those that a threshold depends on (SETTINGS). DataError when the folder holds no scores, or lacks the
+    threshold of a metric; ConfigError when it was made with other settings.
     """
-    choices = read_about(folder).get(CHOICES)
+    about = read_about(folder)
+    choices = about.get(CHOICES)
     if not isinstance(choices, dict) or not choices:
         raise DataError(f"{folder}: expected scores of score maps, which choose thresholds, but there is no choice.")
-    return [
-        GivenThreshold(metric, float(value), "val", {"chosen on": str(folder)}) for metric, value in choices.items()
-    ]
+    lacking = [metric for metric in metrics if metric not in choices]
+    if lacking:
+        raise DataError(
+            f"{folder}: it holds a threshold for {', '.join(choices)}, but none for {lacking[0]}; score the maps there "
+            "with the same --metrics, or name fewer metrics here."
+        )
+    for key, value in settings.items():
+        if about.get(key, value) != value:
+            raise ConfigError(f"{folder}: its thresholds are for {key} {about[key]}, but {key} is {value} here.")
+    return [GivenThreshold(each, float(choices[each]), "val", {"chosen on": str(folder)}) for each in metrics]
+
+
+def refuse_overlap(way: str, chosen_on: Iterable[str], scored: Iterable[str]) -> None:
+    """Raises ConfigError when a threshold would be chosen on images that are scored: that is the oracle's."""
+    both = sorted(set(chosen_on) & set(scored))
+    if both:
+        raise ConfigError(
+            f"threshold {way}: it would be chosen on images that are scored too ({len(both)}, such as '{both[0]}'): "
+            "score another split, or take 'oracle', which says what it is."
+        )
 
 
 def add_gap(score: Score, given: GivenThreshold, best: float | None) -> Score:

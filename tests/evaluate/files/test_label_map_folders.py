@@ -130,3 +130,19 @@ def test_voc_masks_against_themselves(real_data: Path, tmp_path: Path) -> None:
     scores = score_folders(tmp_path)
     assert scores[0].value == 1.0
     assert scores[0].counts["pixels without ground truth"] > 0
+
+
+def test_binary_masks_are_no_label_maps(tmp_path: Path) -> None:
+    write_maps(tmp_path / "gt", 0)
+    for name in ("a", "b/c"):
+        write_label_map(tmp_path / "pred" / f"{name}.png", np.array([[0, 255] * 3 + [0]] * 6, np.uint8))
+    with pytest.raises(DataError, match=r"pred: the predictions: expected label maps .* found only 0 and 255"):
+        score_folders(tmp_path, classes=CLASSES)
+    with pytest.raises(DataError, match="the ground truth: expected label maps"):
+        evaluate_label_maps(tmp_path / "gt", tmp_path / "pred", EvaluateOptions(classes=CLASSES))
+
+
+@pytest.mark.parametrize("option", [{"intervals": -1}, {"workers": -3}])
+def test_numbers_below_zero_are_refused_at_once(option: dict) -> None:
+    with pytest.raises(ConfigError, match="expected a whole number from 0, but got -"):
+        EvaluateOptions(**option)

@@ -136,14 +136,57 @@ def test_every_way_to_a_threshold(tmp_path: Path) -> None:
 def test_a_threshold_is_never_chosen_on_what_it_is_applied_to(tmp_path: Path) -> None:
     dataset = make_dataset(tmp_path, 3)
     folder = write_maps(tmp_path / "p", dataset)
-    source = MapSource(folder, open_split=lambda split: dataset)
-    for split in (None, "val", "all"):
-        with pytest.raises(ConfigError, match="would be chosen on images that are scored too"):
+    part = replace(dataset, samples=dataset.samples[1:])
+    source = MapSource(folder, open_split={"val": part}.__getitem__)
+    for split in (None, "val", "test"):
+        with pytest.raises(ConfigError, match=r"would be chosen on images that are scored too \(2, such as 'i001'\)"):
             evaluate_score_maps(source, dataset, EvaluateOptions(split=split, thresholds=("val:val",)))
+    write_evaluation(tmp_path / "same", score(folder, part))
+    with pytest.raises(ConfigError, match="would be chosen on images that are scored too"):
+        score(folder, dataset, thresholds=(f"from:{tmp_path / 'same'}",))
     with pytest.raises(ConfigError, match="needs a data set with splits"):
         score(folder, dataset, split="test", thresholds=("val:val",))
     with pytest.raises(DataError, match="no such file"):
         score(folder, dataset, thresholds=(f"from:{tmp_path / 'nowhere'}",))
+
+
+def test_thresholds_that_make_no_sense_are_told_before_any_map_is_read(tmp_path: Path) -> None:
+    dataset = make_dataset(tmp_path, 2)
+    folder = write_maps(tmp_path / "p", dataset)
+    (folder / "i001.npz").write_bytes(b"broken")
+    with pytest.raises(ConfigError, match=r"expected a value in \[0, 1\], but got 1.5"):
+        score(folder, dataset, thresholds=("1.5",))
+    with pytest.raises(ConfigError, match="expected an exponent above 0"):
+        score(folder, dataset, thresholds=("-1",), rule="power", values=(1, 2))
+
+
+def test_any_fixed_threshold_is_scored(tmp_path: Path) -> None:
+    dataset = make_dataset(tmp_path, 3)
+    found = score(write_maps(tmp_path / "p", dataset), dataset, thresholds=("0.33333",)).scores
+    values = {each.name: each.threshold["value"] for each in found if each.threshold}
+    assert values["mIoU of score maps"] == values["BoxAccV2"] == 0.33333
+    assert values["pixel IoU"] == pytest.approx(0.333)
+    power = score(tmp_path / "p", dataset, thresholds=("4",), rule="power", values=(1, 2, 4), metrics=("miou_sweep",))
+    assert [each.threshold["value"] for each in power.scores] == [4.0]
+
+
+def test_what_would_give_a_believable_wrong_number_is_refused(tmp_path: Path) -> None:
+    dataset = make_dataset(tmp_path, 3)
+    folder = write_maps(tmp_path / "p", dataset)
+    for sample in dataset.samples:
+        binary = np.where(np.array(Image.open(sample.mask.path)) > 0, 255, 0).astype(np.uint8)
+        write_label_map(tmp_path / "binary" / f"{sample.image_id}.png", binary)
+    with pytest.raises(DataError, match=r"expected label maps .* found only 0 and 255"):
+        score(folder, tmp_path / "binary", classes=CLASSES)
+    with pytest.raises(
+        DataError, match=r"the maps have class \d, but there are classes 1\.\.1 only; .* --classes FILE"
+    ):
+        score(folder, tmp_path / "binary")
+    scores, class_ids = make_map(dataset.samples[0])
+    for wrong in (scores * 255, scores - 0.5):
+        np.savez(folder / "i000.npz", scores=wrong, class_ids=class_ids)
+        with pytest.raises(DataError, match=r"i000: expected scores in \[0, 1\], but got"):
+            score(folder, dataset)
 
 
 def test_label_maps_as_truth_have_no_images(tmp_path: Path) -> None:

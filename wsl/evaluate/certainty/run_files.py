@@ -42,12 +42,21 @@ def read_run(path: Path, name: str) -> StoredRun:
     return StoredRun(name, tables, tuple(read_about(folder).get(CLASSES, ())))
 
 
+def list_scored_images(path: Path) -> set[str]:
+    """The images that the scores in a folder are of, as far as its tables tell."""
+    return {image_id for table in read_tables(path).values() for image_id in table.image_ids}
+
+
 def read_groups(targets: Sequence[str]) -> list[StoredRun]:
     """The runs of command-line words: each word a run, or several with commas that differ in the seed alone.
 
     A run is called by its folder; where two folders have one name, by the whole path.
     """
     groups = [[Path(part) for part in target.split(",") if part] for target in targets]
+    paths = [path.resolve() for group in groups for path in group]
+    twice = sorted({str(path) for path in paths if paths.count(path) > 1})
+    if twice:
+        raise ConfigError(f"{twice[0]}: the same run is named twice; give runs that differ.")
     short = [group[0].resolve().name for group in groups if group]
     if len(groups) < 2 or not all(groups):
         raise ConfigError(f"Expected two or more runs to compare, but got {' '.join(targets)}.")

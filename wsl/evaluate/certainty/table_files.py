@@ -46,13 +46,16 @@ _READ_ERRORS = (
 
 
 def write_tables(folder: Path, tables: Mapping[str, ImageTable]) -> list[Path]:
-    """Writes score name -> table into `folder`/per_image and gives the paths. Files of other scores stay.
+    """Writes score name -> table into `folder`/per_image and gives the paths. Tables of other scores are deleted: they
+    are of an earlier evaluation, and would be compared as if they belonged to this one.
 
     The same tables give the same bytes. ConfigError when two names differ in nothing that a file name can show.
     """
     paths = {name: folder / FOLDER / f"{make_slug(name)}{SUFFIX}" for name in tables}
     if len(set(paths.values())) != len(paths):
         raise ConfigError(f"Score names must differ in letters, digits, '.', '+' or '@', but got {sorted(paths)}.")
+    for stale in set((folder / FOLDER).glob(f"*{SUFFIX}")) - set(paths.values()):
+        stale.unlink()
     for name, table in tables.items():
         _write_table(paths[name], name, table)
     return list(paths.values())

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -14,9 +13,10 @@ from wsl.data.reader import Dataset
 from wsl.errors import DataError
 from wsl.evaluate.accumulate import accumulate
 from wsl.evaluate.files.found_classes import find_classes
+from wsl.evaluate.files.metric_sums import MetricSums, refuse_binary
 from wsl.evaluate.files.options import EvaluateOptions, Evaluation, describe_classes
-from wsl.evaluate.files.sources import TruthSet, open_truth, pair_files, read_truth, require_masks
-from wsl.evaluate.metrics import MetricSet, MetricSettings, choose_metrics
+from wsl.evaluate.files.sources import open_truth, pair_files, read_truth, require_masks
+from wsl.evaluate.metrics import choose_metrics
 from wsl.evaluate.metrics.case import LabelMapCase
 from wsl.progress import Progress, Silent
 from wsl.types import LabelMap, Sample
@@ -59,43 +59,20 @@ def evaluate_label_maps(
     names = choose_metrics("label_maps", options.metrics, settings)
     sums = accumulate(
         items,
-        partial(_build, tuple(names), settings),
+        partial(MetricSums, tuple(names), settings),
         _update,
         workers=options.workers,
         progress=shown,
         title="label maps",
     )
-    _refuse_binary(sums, truth)
+    refuse_binary(sums.true_values, f"{truth.name}: the ground truth")
+    refuse_binary(sums.predicted_values, f"{prediction}: the predictions")
     found = Evaluation(sums.metrics.scores(), sums.metrics.tables(), describe_classes(classes))
     return found.with_counts(pairing.counts)
 
 
-class _Sums:
-    """The metrics, and whether any true pixel has a class."""
-
-    def __init__(self, names: Sequence[str], settings: MetricSettings) -> None:
-        self.metrics, self.num_classes = MetricSet(names, settings), len(settings.classes)
-        self.true_values = np.zeros(256, np.int64)
-
-    def merge(self, other: _Sums) -> None:
-        self.metrics.merge(other.metrics)
-        self.true_values += other.true_values
-
-
-def _build(names: Sequence[str], settings: MetricSettings) -> _Sums:
-    return _Sums(names, settings)
-
-
-def _update(sums: _Sums, item: LabelMapItem) -> None:
+def _update(sums: MetricSums, item: LabelMapItem) -> None:
     case = LabelMapCase(item.image_id, *item.read(sums.num_classes))
     sums.metrics.update(case)
     sums.true_values += case.pairs.sum(axis=1)
-
-
-def _refuse_binary(sums: _Sums, truth: TruthSet) -> None:
-    """0/255 masks read as label maps would score the background only: 255 means "do not score"."""
-    if sums.true_values[255] and not sums.true_values[1:255].sum():
-        raise DataError(
-            f"{truth.name}: expected label maps (pixel values are class ids), but found only 0 and 255, which means "
-            "'do not score'. 0/255 masks belong into masks/<class>/ of a folder data set; give that data set instead."
-        )
+    sums.predicted_values += case.pairs.sum(axis=0)

@@ -48,6 +48,11 @@ class EvaluateOptions:
     mask_root: Path | None = None
     rankings: Path | None = None
 
+    def __post_init__(self) -> None:
+        for name, value in (("intervals", self.intervals), ("workers", self.workers)):
+            if value < 0:
+                raise ConfigError(f"{name}: expected a whole number from 0, but got {value}.")
+
     def settings(
         self,
         classes: ClassSet,

@@ -14,24 +14,29 @@ from wsl.data.images import read_image
 from wsl.data.reader import Dataset
 from wsl.errors import ConfigError, DataError
 from wsl.evaluate.accumulate import accumulate
+from wsl.evaluate.certainty.run_files import list_scored_images
 from wsl.evaluate.files.found_classes import find_classes
 from wsl.evaluate.files.map_png import read_maps
+from wsl.evaluate.files.metric_sums import MetricSums, count_values, refuse_binary
 from wsl.evaluate.files.options import EvaluateOptions, Evaluation, describe_classes
 from wsl.evaluate.files.paired_maps import Prediction, pair_maps
 from wsl.evaluate.files.score_map_files import MapFile, ReadMap, read_map_file
 from wsl.evaluate.files.sources import TruthSet, open_truth, read_size, read_truth
-from wsl.evaluate.metrics import MetricSet, MetricSettings, choose_metrics
+from wsl.evaluate.metrics import MetricSettings, choose_metrics
 from wsl.evaluate.metrics.case import ScoreMapCase
 from wsl.evaluate.result import Score
 from wsl.evaluate.thresholds import (
     CHOICES,
+    SETTINGS,
     GivenThreshold,
     ThresholdRequest,
     give_fixed,
     give_from_folder,
     parse_requests,
+    refuse_overlap,
 )
 from wsl.progress import Progress, Silent
+from wsl.seeds.background import check_background
 from wsl.seeds.label_free import LABEL_FREE_RULES
 from wsl.types import Sample
 
@@ -75,8 +80,16 @@ class _Item:
         if self.prediction is None:
             return MapFile(np.zeros((0, *size), np.float32), ())
         if isinstance(self.prediction, Path):
-            return work.read_map(self.prediction, "views" in work.needs)
-        return MapFile(*read_maps(self.prediction))
+            found = work.read_map(self.prediction, "views" in work.needs)
+        else:
+            found = MapFile(*read_maps(self.prediction))
+        largest, count = max(found.class_ids, default=0), len(work.settings.classes)
+        if largest > count:
+            raise DataError(
+                f"{self.image_id}: the maps have class {largest}, but there are classes 1..{count} only; where the "
+                "ground truth is a folder of label maps, name them all with --classes FILE."
+            )
+        return found
 
 
 def _true_boxes(sample: Sample | None) -> Any:
@@ -115,21 +128,22 @@ def evaluate_score_maps(
     pairs, counts = pair_maps(source.folder, truth.image_ids, classes, options.missing)
     settings = options.settings(classes, requests, has_masks=truth.has_masks, has_boxes=truth.has_boxes)
     names = choose_metrics("score_maps", options.metrics, settings)
-    given = _give(requests, names, source, options, shown)
+    given = _give(requests, names, source, options, [image_id for image_id, _ in pairs], shown)
     work = _Work(replace(settings, given=tuple(given)), source.read, _find_needs(requests, truth))
     sums = accumulate(
         [_Item(image_id, truth.sources[image_id], path) for image_id, path in pairs],
-        partial(MetricSet, names, work.settings),
+        partial(MetricSums, names, work.settings),
         partial(_update, work),
         workers=options.workers,
         progress=shown,
         title="score maps",
         few=FEW,
     )
-    scores = sums.scores()
+    refuse_binary(sums.true_values, f"{truth.name}: the ground truth")
+    scores = sums.metrics.scores()
     _check_label_free(requests, scores, source.folder)
-    about = describe_classes(classes) | {CHOICES: sums.choices()}
-    return Evaluation(scores, sums.tables(), about).with_counts(counts)
+    about = describe_classes(classes) | {CHOICES: sums.metrics.choices()} | _threshold_settings(options)
+    return Evaluation(scores, sums.metrics.tables(), about).with_counts(counts)
 
 
 def _check_label_free(requests: Sequence[ThresholdRequest], scores: Sequence[Score], folder: Path) -> None:
@@ -143,8 +157,11 @@ def _check_label_free(requests: Sequence[ThresholdRequest], scores: Sequence[Sco
         )
 
 
-def _update(work: _Work, sums: MetricSet, item: _Item) -> None:
-    sums.update(item.read(work))
+def _update(work: _Work, sums: MetricSums, item: _Item) -> None:
+    case = item.read(work)
+    sums.metrics.update(case)
+    if case.truth is not None:
+        sums.true_values += count_values(case.truth)
 
 
 def _find_needs(requests: Sequence[ThresholdRequest], truth: TruthSet) -> frozenset[str]:
@@ -164,30 +181,42 @@ def _give(
     names: Sequence[str],
     source: MapSource,
     options: EvaluateOptions,
+    scored: Sequence[str],
     progress: Progress,
 ) -> list[GivenThreshold]:
     """The thresholds that are known before these images are scored: fixed, and chosen on other images."""
     choosing = {name: CHOOSING[name] for name in names if name in CHOOSING}
-    given = give_fixed(requests, list(choosing.values()))
+    given = _give_fixed(requests, list(choosing.values()), options.rule)
     for request in requests:
         if request.way == "from":
-            given += give_from_folder(Path(request.what))
+            folder = Path(request.what)
+            given += give_from_folder(folder, list(choosing.values()), _threshold_settings(options))
+            refuse_overlap(f"from:{folder}", list_scored_images(folder), scored)
         elif request.way == "val":
-            other = _open_other(source, request.what, options)
-            found = evaluate_score_maps(
-                source, other, replace(options, thresholds=(), metrics=tuple(choosing)), progress
-            )
+            other = _open_other(source, request.what)
+            refuse_overlap(f"val:{request.what}", [sample.image_id for sample in other.samples], scored)
+            chosen = replace(options, thresholds=(), metrics=tuple(choosing))
+            found = evaluate_score_maps(source, other, chosen, progress)
             how = {"chosen on": f"split {request.what}, {len(other)} images"}
             given += [GivenThreshold(each, value, "val", how) for each, value in found.about[CHOICES].items()]
     return given
 
 
-def _open_other(source: MapSource, split: str, options: EvaluateOptions) -> Dataset:
+def _give_fixed(requests: Sequence[ThresholdRequest], metrics: Sequence[str], rule: str) -> list[GivenThreshold]:
+    """Fixed thresholds; an exponent of the power rule is for mIoU alone. Told before any pixel is read."""
+    given = give_fixed(requests, [each for each in metrics if each == "miou" or rule == "constant"])
+    for each in given:
+        check_background(rule, each.value)
+        if each.metric != "miou" and not 0 <= each.value < 1:
+            raise ConfigError(f"threshold {each.value:g}: expected a score in [0, 1).")
+    return given
+
+
+def _threshold_settings(options: EvaluateOptions) -> dict[str, str]:
+    return dict(zip(SETTINGS, (options.rule, options.protocol or "original"), strict=True))
+
+
+def _open_other(source: MapSource, split: str) -> Dataset:
     if source.open_split is None:
         raise ConfigError(f"threshold val:{split}: needs a data set with splits as ground truth.")
-    if options.split in (None, "all", split) or split == "all":
-        raise ConfigError(
-            f"threshold val:{split}: it would be chosen on images that are scored too (split "
-            f"{options.split or 'all'}): score another split, or take 'oracle', which says what it is."
-        )
     return source.open_split(split)

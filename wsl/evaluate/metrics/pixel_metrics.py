@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -15,6 +16,8 @@ from wsl.evaluate.metrics.metric import MetricSettings, register_metric
 from wsl.evaluate.result import Score
 from wsl.evaluate.thresholds import add_gap
 from wsl.types import IGNORE
+
+STEP_ROUNDING = 1e-6  # 0.3 / 0.001 is 299.99999999999994
 
 
 @register_metric("pixel_ap", "score_maps", needs=("masks",), is_default=True)
@@ -46,8 +49,10 @@ class PixelsOfMaps:
         scores = self.sums.scores(classes)
         best = scores[1].value
         for given in list_thresholds("pixel_ap", self.settings, None):
-            found = self.sums.at(given.value, given.provenance, classes)
-            scores += [*found[:2], add_gap(found[2], given, best)]
+            # the histogram has steps: a value between two of them stands for the lower one
+            step = np.floor(given.value / self.sums.interval + STEP_ROUNDING) * self.sums.interval
+            found = self.sums.at(float(step), given.provenance, classes)
+            scores += [*found[:2], add_gap(found[2], replace(given, value=float(step)), best)]
         return scores
 
     def choices(self) -> dict[str, float]:

@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 
+from wsl.errors import DataError
 from wsl.evaluate.certainty.segmentation_table import SegmentationTable
 from wsl.evaluate.certainty.sweep_table import SweepTable
 from wsl.evaluate.certainty.tables import ImageTable
@@ -16,6 +17,8 @@ from wsl.evaluate.result import Score
 from wsl.evaluate.segmentation.seed_surface import compute_seed_surface, seed_surface_score
 from wsl.evaluate.segmentation.sweep import BackgroundSweep
 from wsl.evaluate.thresholds import GivenThreshold, add_gap, name_table
+
+ROUNDING = 1e-4  # what interpolation may add
 
 
 @register_metric("miou_sweep", "score_maps", needs=("masks",), is_default=True)
@@ -31,6 +34,7 @@ class SweepMiou:
         """Adds one image that has a true label map."""
         if case.truth is None:
             return
+        check_unit_range(case)
         self.sweep.update(case.scores, case.class_ids, case.truth, case.image_id)
         add_evidence(self.label_free, case, case.scores, case.views)
 
@@ -98,6 +102,7 @@ class SeedPairs:
     def update(self, case: ScoreMapCase) -> None:
         """Adds one image that has a true label map."""
         if case.truth is not None:
+            check_unit_range(case)
             self.sweep.update(case.scores, case.class_ids, case.truth, case.image_id)
 
     def merge(self, other: SeedPairs) -> None:
@@ -117,3 +122,12 @@ class SeedPairs:
     def tables(self) -> dict[str, ImageTable]:
         """None."""
         return {}
+
+
+def check_unit_range(case: ScoreMapCase) -> None:
+    """Raises DataError for scores outside [0, 1], which thresholds in [0, 1] would cut anywhere."""
+    low, high = float(case.scores.min(initial=0)), float(case.scores.max(initial=0))
+    if low < -ROUNDING or high > 1 + ROUNDING:
+        raise DataError(
+            f"{case.image_id}: expected scores in [0, 1], but got {low:g}..{high:g}; normalise the maps first."
+        )
