@@ -163,6 +163,7 @@ class ExportConfig:
     formats: list[str] = field(default_factory=lambda: ["voc", "coco"])
     keep: float = 1.0
     min_confidence: float = 0.0
+    min_area: float = 0.0001
     review: str = "list"
 
 

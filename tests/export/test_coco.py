@@ -15,8 +15,9 @@ from wsl.data.reader import open_dataset
 from wsl.errors import ConfigError, DataError
 from wsl.evaluate.detection.coco import evaluate_coco_json
 from wsl.export import EXPORTERS
-from wsl.export.coco import export_coco, iterate_annotations, iterate_masks, write_coco_results
+from wsl.export.coco import export_coco, iterate_annotations, write_coco_results
 from wsl.export.record import ExportRecord
+from wsl.export.region_masks import iterate_masks
 from wsl.types import Box, ClassSet
 
 CLASSES = ClassSet(("cat", "dog", "cow"))
@@ -153,6 +154,15 @@ def test_regions_carry_their_confidence_where_known(tmp_path: Path) -> None:
     ]
     assert all("confidence" not in each for each in iterate_annotations(record._replace(confidences=())))
     assert all("confidence" not in each for each in iterate_annotations(record, "classes"))
+
+
+def test_regions_that_are_too_small_get_no_annotation(tmp_path: Path) -> None:
+    label_map = np.zeros((4, 9), np.uint8)
+    label_map[0, 0], label_map[2, 2:5], label_map[2:, 6:8], label_map[0, 8] = 1, 1, 1, 2
+    record = ExportRecord("a", "a.jpg", (4, 9), label_map, confidences=(0.1, 0.2), min_pixels=3)
+    content = json.loads(export_coco([record], tmp_path / "a.json", CLASSES).read_text())
+    found = [(each["category_id"], each["area"], each["confidence"]) for each in content["annotations"]]
+    assert found == [(1, 3, 0.1), (1, 4, 0.2)]
 
 
 @pytest.mark.parametrize("confidences", [(0.5,), (0.5, 0.5, 0.5)])

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 
 import numpy as np
@@ -67,6 +67,15 @@ def test_what_is_stored_is_what_was_judged(work: ConfidenceWork) -> None:
     before = confidence_path(work.files, "a/b").read_bytes()
     work(SAMPLE)
     assert confidence_path(work.files, "a/b").read_bytes() == before
+
+
+@pytest.mark.parametrize(("min_area", "areas"), [(0, [1, 63, 80]), (2, [63, 80]), (0.12, [80]), (0.5, [])])
+def test_small_regions_are_not_judged_one_by_one(work: ConfidenceWork, min_area: float, areas: list[int]) -> None:
+    replace(work, min_area=min_area)(SAMPLE)
+    found = read_confidence(work.files, "a/b")
+    assert [area for _, area, _ in found.regions] == areas
+    judged = judge_image(work.read_evidence(SAMPLE), SAMPLE.class_ids)
+    assert found.confidence == pytest.approx(judged.confidence, abs=1e-6)  # the classes keep their specks
 
 
 def test_maps_from_elsewhere_have_fewer_signals(work: ConfidenceWork) -> None:

@@ -12,7 +12,7 @@ import pytest
 
 from tests.drawn import QUICK, draw_voc
 from wsl.cli.main import main
-from wsl.data.label_maps import read_label_map
+from wsl.data.label_maps import read_label_map, write_label_map
 from wsl.quality.regions import find_regions
 
 IMAGES = 12
@@ -136,6 +136,36 @@ def test_regions_below_the_least_confidence_are_not_sure(run: Path, voc: Path) -
     assert states == {"kept", "left out"}
 
 
+def test_specks_are_no_objects_but_stay_in_the_label_maps(run: Path, voc: Path) -> None:
+    paths = sorted((run / "refined").glob("*.png"))
+    for path in paths:
+        label_map = read_label_map(path)
+        label_map[:3, :4] = 0
+        label_map[1, 1:3] = 1
+        write_label_map(path, label_map)
+    run_stage(voc, run, "export", "export.keep=1", "export.min_area=3")
+    rows, found = read_table(run / "export" / "confidence_regions.csv"), annotations(run)
+    assert min(int(row["area"]) for row in rows) >= 3
+    assert len(rows) == sum(map(len, found.values()))
+    assert min(each["area"] for rows_of_image in found.values() for each in rows_of_image) >= 3
+    folder = run / "export" / "voc" / "SegmentationClass"
+    for path in paths:
+        np.testing.assert_array_equal(read_label_map(folder / path.name), read_label_map(path))
+    run_stage(voc, run, "export", "export.keep=1", "export.min_area=3", "export.min_confidence=1e-6")
+    for path in paths:  # what has no confidence is not sure where one is asked for
+        exported = read_label_map(folder / path.name)
+        assert exported[1, 1:3].tolist() == [255, 255]
+        assert not exported[0, :4].any()
+
+
+def test_scores_are_of_the_regions_that_are_exported(run: Path, voc: Path) -> None:
+    before = json.loads((run / "manifest.json").read_text())["stages"]["evaluate"]["fingerprint"]
+    run_stage(voc, run, "evaluate", "export.min_area=5")
+    after = json.loads((run / "manifest.json").read_text())["stages"]["evaluate"]
+    assert after["settings"]["export"] == {"min_area": 5}
+    assert after["fingerprint"] != before
+
+
 def test_an_interrupted_export_goes_on_to_the_same_bytes(run: Path, finished: Path, voc: Path) -> None:
     manifest = json.loads((run / "manifest.json").read_text())
     manifest["stages"]["export"]["state"] = "running"
@@ -167,7 +197,11 @@ def test_an_image_that_an_earlier_stage_did_not_finish_is_listed(run: Path, voc:
 
 
 @pytest.mark.parametrize(
-    "setting", ["export.keep=1.5", "export.keep=-0.1", "export.min_confidence=2", "export.review=maybe"]
+    "setting",
+    [
+        *("export.keep=1.5", "export.keep=-0.1", "export.min_confidence=2", "export.review=maybe"),
+        *("export.min_area=-1", "export.min_area=.nan"),
+    ],
 )
 def test_settings_out_of_range_are_refused(
     setting: str, voc: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]

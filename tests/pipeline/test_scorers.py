@@ -10,11 +10,15 @@ import pytest
 from wsl.cam.preset import PRESETS
 from wsl.cam.pyramid import MapPyramid
 from wsl.cam.store import read_everything, write_pyramid
+from wsl.data.label_maps import write_label_map
+from wsl.data.rle import encode_mask
+from wsl.evaluate.result import Score
+from wsl.files import write_json
 from wsl.pipeline.label_scorer import ImageLabelScorer
 from wsl.pipeline.run_case import RunCase
-from wsl.pipeline.scorers import centre_box_like
+from wsl.pipeline.scorers import InstanceScorer, centre_box_like
 from wsl.pipeline.work import StageFiles
-from wsl.types import ClassSet, Sample
+from wsl.types import Box, ClassSet, Instance, Sample, ScoreMaps
 
 CLASSES = ClassSet(("a", "b"))
 
@@ -29,6 +33,30 @@ def test_centre_box_has_the_seeds_area_and_their_largest_class() -> None:
     assert rows.min() + rows.max() == pytest.approx(19, abs=1)
     assert columns.min() + columns.max() == pytest.approx(19, abs=1)
     assert not centre_box_like(np.full((5, 5), 255, np.uint8)).any()
+
+
+def score_regions(tmp_path: Path, min_area: float) -> dict[str, Score]:
+    """One object, found as it is, behind three specks of its class."""
+    files, truth, refined = StageFiles(tmp_path), np.zeros((12, 12), np.bool_), np.zeros((12, 12), np.uint8)
+    truth[4:10, 4:10] = True
+    refined[truth] = 1
+    refined[0, [0, 2, 4]] = 1
+    write_label_map(files.refined("a"), refined)
+    boxes = [{"class_id": 1, "xyxy": [4, 4, 10, 10], "score": 0.5}]
+    write_json(files.boxes("a"), {"boxes": boxes})
+    instance = Instance(1, Box((4, 4, 10, 10), 1), segmentation=encode_mask(truth))
+    maps = ScoreMaps("a", np.zeros((0, 12, 12), np.float32), (), (12, 12))
+    scorer = InstanceScorer(CLASSES, min_area)
+    scorer.update(RunCase(Sample("a", Path("x"), (1,), instances=(instance,)), maps, None, (), files, 2))
+    return {score.name: score for score in scorer.scores()}
+
+
+def test_specks_are_no_results_of_mask_ap(tmp_path: Path) -> None:
+    with_specks, without = (score_regions(tmp_path, least) for least in (0, 0.01))
+    assert without["mask AP"].value == 1.0
+    assert with_specks["mask AP"].value < 0.5
+    assert "at least 0.01 of the image" in without["mask AP"].conventions["result"]
+    assert "any size" in with_specks["mask AP"].conventions["result"]
 
 
 def score_labels(tmp_path: Path, single: bool, rows: list[tuple[tuple[int, ...], list[float]]]) -> float | None:

@@ -10,10 +10,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.oracles import quality_signals as oracle
+from wsl.errors import ConfigError
 from wsl.quality.regions import (
     as_one_region,
     compute_compactness,
     compute_largest_share,
+    count_least_pixels,
     find_border,
     find_regions,
 )
@@ -44,6 +46,32 @@ def test_regions_equal_flooding(seed: int, size: tuple[int, int]) -> None:
         assert inside == set(oracle.border_of(region, size))
     share = compute_largest_share(mask)
     assert share == pytest.approx(max(map(len, expected)) / mask.sum()) if mask.any() else math.isnan(share)
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.integers(0, 2**32 - 1), SIZES, st.integers(0, 6))
+def test_small_regions_are_as_if_they_were_not_there(seed: int, size: tuple[int, int], least: int) -> None:
+    mask = draw_mask(seed, size)
+    found = find_regions(mask, least)
+    expected = [region for region in oracle.regions_by_flooding(mask) if len(region) >= least]
+    assert found.count == len(expected)
+    labels = np.zeros(size, np.int32)
+    for number, region in enumerate(expected, start=1):
+        labels[tuple(zip(*region, strict=True))] = number
+    np.testing.assert_array_equal(found.labels, labels)
+
+
+@pytest.mark.parametrize(
+    ("min_area", "pixels"), [(0, 1), (0.0001, 31), (0.01, 3072), (0.999999, 307200), (1, 1), (16, 16), (2.5, 3)]
+)
+def test_least_area_in_pixels_or_as_a_fraction(min_area: float, pixels: int) -> None:
+    assert count_least_pixels(min_area, (480, 640)) == pixels
+
+
+@pytest.mark.parametrize("min_area", [-1, math.nan, math.inf])
+def test_least_area_must_be_a_finite_number_from_0(min_area: float) -> None:
+    with pytest.raises(ConfigError, match="min_area: expected pixels"):
+        count_least_pixels(min_area, (480, 640))
 
 
 @settings(max_examples=60, deadline=None)

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from tests.oracles import quality_signals as oracle
 from wsl.errors import DataError
-from wsl.export.coco import iterate_masks
+from wsl.export.region_masks import iterate_masks
 from wsl.quality.agreement import align_levels, compute_scale_agreement
 from wsl.quality.planes import compute_certainty, compute_margin
 from wsl.quality.regions import as_one_region, find_regions

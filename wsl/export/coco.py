@@ -9,17 +9,15 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import IO, Any
 
-import cv2
 import numpy as np
 
-from wsl.data.rle import encode_mask
 from wsl.errors import ConfigError, DataError
 from wsl.evaluate.localization.boxes import compute_box_iou, to_array
 from wsl.export.record import EXPORTERS, ExportRecord, check_record
+from wsl.export.region_masks import INSTANCES, iterate_regions
 from wsl.files import atomic_file
-from wsl.types import IGNORE, Box, ClassSet, LabelMap, Mask
+from wsl.types import Box, ClassSet
 
-INSTANCES = ("components", "classes")
 Json = dict[str, Any]
 
 
@@ -27,10 +25,10 @@ def export_coco(records: Iterable[ExportRecord], path: Path, classes: ClassSet, 
     """Writes COCO annotations of `records` to the JSON file `path`, an image at a time, and returns `path`.
 
     Image and annotation ids count from 1, category ids are the class ids 1..N. A label map gives one annotation per
-    8-connected component of each class ("components") or one per class ("classes"), with compressed RLE; 255 belongs
-    to none. Its `score` is that of the box of the same class with the greatest overlap, 1.0 without one. A component
-    has the record's `confidence` of it where one is known. A record without label map gives its boxes, without
-    segmentation. `bbox` is xywh, `area` in pixels.
+    8-connected component of each class with at least the record's `min_pixels` ("components") or one per class,
+    whatever its components ("classes"), with compressed RLE; 255 belongs to none. Its `score` is that of the box of the
+    same class with the greatest overlap, 1.0 without one. A component has the record's `confidence` of it where one is
+    known. A record without label map gives its boxes, without segmentation. `bbox` is xywh, `area` in pixels.
     """
     if instances not in INSTANCES:
         raise ConfigError(f"instances: expected one of {', '.join(INSTANCES)}, but got '{instances}'.")
@@ -85,52 +83,19 @@ def iterate_annotations(record: ExportRecord, instances: str = "components") -> 
         return
     confidences = record.confidences if instances == "components" else ()
     count = 0
-    for count, (class_id, mask) in enumerate(iterate_masks(record.label_map, instances), start=1):
-        area = _find_extent(mask)
+    for count, region in enumerate(iterate_regions(record.label_map, instances, record.min_pixels), start=1):
         annotation: Json = {
-            "category_id": class_id,
-            "segmentation": encode_mask(mask),
-            "bbox": _to_xywh(area),
-            "area": int(mask.sum()),
-            "score": _find_score(area, class_id, record.boxes),
+            "category_id": region.class_id,
+            "segmentation": region.encode(),
+            "bbox": _to_xywh(region.box),
+            "area": int(region.window.sum()),
+            "score": _find_score(region.box, region.class_id, record.boxes),
         }
         if count <= len(confidences):
             annotation["confidence"] = float(confidences[count - 1])
         yield annotation
     if confidences and len(confidences) != count:
         raise DataError(f"{record.image_id}: expected {count} confidences, one per region, but got {len(confidences)}.")
-
-
-def iterate_masks(label_map: LabelMap, instances: str) -> Iterator[tuple[int, Mask]]:
-    """(class_id, mask bool (H, W)) of each class or of each of its 8-connected components."""
-    for class_id in np.flatnonzero(np.bincount(label_map.ravel(), minlength=IGNORE + 1)[:IGNORE]):
-        if class_id == 0:
-            continue
-        mask = label_map == class_id
-        if instances == "classes":
-            yield int(class_id), mask
-            continue
-        yield from ((int(class_id), component) for component in _split(mask))
-
-
-def _split(mask: Mask) -> Iterator[Mask]:
-    """Masks of the 8-connected components, by their first pixel in reading order, whatever order OpenCV has."""
-    _, components, stats, _ = cv2.connectedComponentsWithStats(mask.astype(np.uint8), connectivity=8)
-    parts = []
-    for number in range(1, len(stats)):
-        x, y, width, height = (int(value) for value in stats[number, :4])
-        # only the component's own window is compared: a noisy mask has hundreds of them
-        window = components[y : y + height, x : x + width] == number
-        parts.append((y, x + int(window[0].argmax()), x, window))
-    for y, _, x, window in sorted(parts, key=lambda part: part[:2]):
-        component = np.zeros(mask.shape, np.bool_)
-        component[y : y + window.shape[0], x : x + window.shape[1]] = window
-        yield component
-
-
-def _find_extent(mask: Mask) -> Box:
-    rows, columns = np.flatnonzero(mask.any(axis=1)), np.flatnonzero(mask.any(axis=0))
-    return Box((float(columns[0]), float(rows[0]), float(columns[-1] + 1), float(rows[-1] + 1)), 0)
 
 
 def _find_score(area: Box, class_id: int, boxes: Sequence[Box]) -> float:

@@ -17,8 +17,9 @@ from wsl.types import IGNORE, Box, ClassSet, LabelMap
 class ExportRecord(NamedTuple):
     """Pseudo-labels of one image: `size` (H, W); `label_map` uint8 (H, W) or None; `boxes` half-open, in pixels.
 
-    `file_name` is the image's path relative to the image folder, as other tools will look for it. `confidences`, one in
-    [0, 1] per region of the label map in the order of `find_regions`, class by class; () = not known.
+    `file_name` is the image's path relative to the image folder, as other tools will look for it. `min_pixels`:
+    connected regions of the label map with fewer pixels are no objects; as a mask they stay. `confidences`, one in
+    [0, 1] per other region in the order of `find_regions`, class by class; () = not known.
     """
 
     image_id: str
@@ -27,6 +28,7 @@ class ExportRecord(NamedTuple):
     label_map: LabelMap | None = None
     boxes: tuple[Box, ...] = ()
     confidences: tuple[float, ...] = ()
+    min_pixels: int = 1
 
 
 # (records, folder, classes) -> the file or folder that another tool opens

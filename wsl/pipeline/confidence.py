@@ -15,6 +15,7 @@ from wsl.data.label_maps import read_label_map
 from wsl.files import read_json, write_bytes
 from wsl.pipeline.work import StageFiles
 from wsl.quality.confidence import ImageJudgement, Judgement, judge_image
+from wsl.quality.regions import count_least_pixels
 from wsl.quality.signals import Evidence, Signals
 from wsl.seeds.background import compute_background
 from wsl.types import Sample, Scores
@@ -25,7 +26,8 @@ FOLDER = Path("export") / "confidence"
 
 @dataclass(frozen=True)
 class StoredConfidence:
-    """What is kept of an `ImageJudgement`; regions: (class_id, area in pixels, confidence), in the order of export."""
+    """What is kept of an `ImageJudgement`; regions: (class_id, area in pixels, confidence) of those that are large
+    enough, in the order of export."""
 
     image_id: str
     confidence: float
@@ -37,16 +39,19 @@ class StoredConfidence:
 class ConfidenceWork:
     """Score maps and label map of one image -> export/confidence/<image id>.json.
 
-    background_rule, background: those that the label map was made with.
+    background_rule, background: those that the label map was made with. min_area: of the regions that are judged one by
+    one, pixels if 1 or more, else a fraction of the image.
     """
 
     files: StageFiles
     background_rule: str
     background: float
+    min_area: float = 0.0
 
     def __call__(self, sample: Sample) -> None:
         evidence = self.read_evidence(sample)
-        judgement = judge_image(evidence, sample.class_ids)
+        least = count_least_pixels(self.min_area, evidence.label_map.shape)
+        judgement = judge_image(evidence, sample.class_ids, least)
         record = _to_record(judgement, evidence.label_map.size)
         text = json.dumps(record, sort_keys=True, allow_nan=False)
         write_bytes(confidence_path(self.files, sample.image_id), f"{text}\n".encode())

@@ -45,7 +45,8 @@ def write_image_table(
 def write_region_table(
     path: Path, samples: Sequence[Sample], states: Mapping[str, str], read: Read, classes: ClassSet, least: float
 ) -> None:
-    """A row per region: its number in the image, counted in the order of the COCO annotations, class, area, confidence.
+    """A row per region that is large enough: its number in the image, counted in the order of the COCO annotations,
+    class, area, confidence.
 
     least: regions below it are left out in images that are kept.
     """

@@ -20,6 +20,7 @@ from wsl.evaluate.thresholds import name_table
 from wsl.export.coco import iterate_annotations
 from wsl.export.record import ExportRecord
 from wsl.pipeline.run_case import RunCase, to_map_case
+from wsl.quality.regions import count_least_pixels
 from wsl.types import BACKGROUND, IGNORE, ClassSet, Instance, LabelMap
 
 HEADLINE_BOXES = ("BoxAccV2", "BoxAccV1@0.5")
@@ -154,13 +155,14 @@ def _is_headline(score: Score) -> bool:
 
 
 class InstanceScorer:
-    """COCO AP of the refined masks' connected regions, where the truth has instance masks.
+    """COCO AP of the refined masks' connected regions, those that are exported, where the truth has instance masks.
 
-    pycocotools needs all objects at once, so memory grows with their number (run lengths, not pixels).
+    min_area: of a region, pixels if 1 or more, else a fraction of the image. pycocotools needs all
+    objects at once, so memory grows with their number (run lengths, not pixels).
     """
 
-    def __init__(self, classes: ClassSet) -> None:
-        self.classes = classes
+    def __init__(self, classes: ClassSet, min_area: float = 0.0) -> None:
+        self.classes, self.min_area = classes, min_area
         self.truth: list[tuple[str, tuple[int, int], tuple[Instance, ...]]] = []
         self.masks: dict[str, list[dict[str, Any]]] = {}
 
@@ -171,7 +173,8 @@ class InstanceScorer:
         image_id = case.sample.image_id
         self.truth.append((image_id, case.maps.size, case.sample.instances))
         if _has_masks(case.sample.instances):
-            record = ExportRecord(image_id, image_id, case.maps.size, case.refined, case.boxes)
+            least = count_least_pixels(self.min_area, case.maps.size)
+            record = ExportRecord(image_id, image_id, case.maps.size, case.refined, case.boxes, min_pixels=least)
             self.masks[image_id] = list(iterate_annotations(record))
 
     def merge(self, other: InstanceScorer) -> None:
@@ -185,11 +188,19 @@ class InstanceScorer:
             return []
         truth, numbers = build_coco_ground_truth(self.truth, self.classes)
         found = [{**mask, "image_id": numbers[each]} for each, masks in self.masks.items() for mask in masks]
-        return [score for score in compute_coco_scores(truth, found, "segm") if _is_headline(score)]
+        scores = [score for score in compute_coco_scores(truth, found, "segm") if _is_headline(score)]
+        own = {"result": f"connected region of {_show_area(self.min_area)}, with the score of its class's nearest box"}
+        return [replace(score, conventions=score.conventions | own) for score in scores]
 
     def tables(self) -> dict[str, ImageTable]:
         """None."""
         return {}
+
+
+def _show_area(min_area: float) -> str:
+    if not min_area:
+        return "any size"
+    return f"at least {min_area:g} pixels" if min_area >= 1 else f"at least {min_area:g} of the image"
 
 
 def _has_masks(instances: Sequence[Instance]) -> bool:

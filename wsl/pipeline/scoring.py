@@ -43,6 +43,7 @@ class _Plan:
     has_boxes: bool
     with_views: bool
     files: StageFiles
+    min_area: float
 
 
 @dataclass
@@ -106,6 +107,7 @@ def _make_plan(context: Context, files: StageFiles, samples: Sequence[Sample]) -
         has_boxes=context.data.has_boxes,
         with_views=any("views" in rule.needs for rule in rules),
         files=files,
+        min_area=context.config.export.min_area,
     )
 
 
@@ -147,7 +149,8 @@ def _build(plan: _Plan) -> _Sums:
     if plan.settings.has_masks:
         scorers.append(MaskScorer(plan.settings))
     if plan.has_boxes:
-        scorers += [MapBoxScorer(plan.settings), BoxScorer(plan.settings), InstanceScorer(plan.classes)]
+        scorers += [MapBoxScorer(plan.settings), BoxScorer(plan.settings)]
+        scorers.append(InstanceScorer(plan.classes, plan.min_area))
     return _Sums(scorers)
 
 

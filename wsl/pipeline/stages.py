@@ -194,6 +194,11 @@ def _section_and_inputs(name: str, context: Context) -> dict[str, Any]:
     return _section(name, context) | {"inputs": hash_inputs(context.samples, truth=True), "done": states}
 
 
+def _score_dependencies(context: Context) -> dict[str, Any]:
+    """Mask AP is that of the regions that are exported."""
+    return _section_and_inputs("evaluate", context) | {"export": {"min_area": context.config.export.min_area}}
+
+
 def _score_files(context: Context) -> tuple[str, ...]:
     return ("scores/scores.json", "scores/scores.csv")
 
@@ -211,7 +216,7 @@ STAGES: dict[str, Stage] = {
         Stage("boxes", ("cams",), partial(_section, "boxes"), boxes, "boxes", ".json"),
         Stage("seeds", ("cams",), partial(_section, "seeds"), seeds, "seeds", ".png"),
         Stage("refine", ("seeds",), partial(_section, "refine"), refine, "refined", ".png"),
-        Stage("evaluate", LAST, partial(_section_and_inputs, "evaluate"), evaluate, "scores", products=_score_files),
+        Stage("evaluate", LAST, _score_dependencies, evaluate, "scores", products=_score_files),
         Stage("export", LAST, partial(_section_and_inputs, "export"), export, "export", products=_export_files),
         Stage("report", LAST, partial(_section_and_inputs, "report"), report, "overlays"),
     )

@@ -31,7 +31,7 @@ class ImageJudgement:
 
     confidence: mean over `classes`, 1 where there are none. classes: those that the image is said to show and those
     that the label map has, ascending; one that the label map lacks has confidence 0. regions: the 8-connected regions
-    of each of them in the order of export.
+    of each of them in the order of export, those that are large enough.
     """
 
     image_id: str
@@ -54,10 +54,11 @@ def compute_confidence(signals: Signals) -> float:
     return min(1.0, math.exp(math.fsum(logs) / len(logs)))
 
 
-def judge_image(evidence: Evidence, class_ids: Iterable[int] | None = None) -> ImageJudgement:
+def judge_image(evidence: Evidence, class_ids: Iterable[int] | None = None, min_pixels: int = 1) -> ImageJudgement:
     """Confidence of an image's label map, of its classes and of their regions.
 
-    class_ids: what the image is said to show; None = the classes that have a map.
+    class_ids: what the image is said to show; None = the classes that have a map. min_pixels: smaller regions are not
+    judged one by one; they stay a part of their class.
     """
     present = set(np.unique(evidence.label_map).tolist()) - {BACKGROUND, IGNORE}
     classes, regions = [], []
@@ -65,6 +66,6 @@ def judge_image(evidence: Evidence, class_ids: Iterable[int] | None = None) -> I
         signals = ClassSignals(evidence, class_id)
         whole = signals.of_class()
         classes.append(Judgement(class_id, compute_confidence(whole), whole))
-        regions += [Judgement(class_id, compute_confidence(each), each) for each in signals.of_regions()]
+        regions += [Judgement(class_id, compute_confidence(each), each) for each in signals.of_regions(min_pixels)]
     mean = math.fsum(each.confidence for each in classes) / len(classes) if classes else 1.0
     return ImageJudgement(evidence.image_id, mean, tuple(classes), tuple(regions))

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
 
+from wsl.errors import ConfigError
 from wsl.localize.components import find_components
 from wsl.types import Mask
 
@@ -57,15 +60,31 @@ class Regions:
         return best
 
 
-def find_regions(mask: Mask) -> Regions:
-    """The 8-connected components of a mask bool (H, W), numbered by their first pixel in reading order."""
+def find_regions(mask: Mask, min_pixels: int = 1) -> Regions:
+    """The 8-connected components of a mask bool (H, W), numbered by their first pixel in reading order.
+
+    Those of fewer than `min_pixels` pixels are left out, as if the mask did not have them.
+    """
     labels, stats = find_components(mask)
     where = np.flatnonzero(labels)[::-1]
     first = np.zeros(len(stats) + 1, np.intp)
     first[labels.ravel()[where]] = where  # of several values for one place the last is taken: the first pixel
+    kept = 1 + np.flatnonzero(stats[:, 4] >= min_pixels)
     number = np.zeros(len(stats) + 1, np.int32)
-    number[1 + np.argsort(first[1:])] = np.arange(1, len(stats) + 1)
-    return Regions(number[labels], len(stats))
+    number[kept[np.argsort(first[kept])]] = np.arange(1, len(kept) + 1)
+    return Regions(number[labels], len(kept))
+
+
+def count_least_pixels(min_area: float, size: Sequence[int]) -> int:
+    """The fewest pixels of a region that is at least `min_area`: pixels if 1 or more, else a fraction of `size` (H, W).
+
+    ConfigError for a negative or infinite area.
+    """
+    if not 0 <= min_area < math.inf:
+        raise ConfigError(
+            f"min_area: expected pixels (1 or more) or a fraction of the image (below 1), but got {min_area}."
+        )
+    return max(1, math.ceil(min_area if min_area >= 1 else min_area * (size[0] * size[1])))
 
 
 def as_one_region(mask: Mask) -> Regions:

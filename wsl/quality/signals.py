@@ -116,12 +116,13 @@ class ClassSignals:
         (signals,) = self._measure(as_one_region(self.mask), as_one_region(self.before))
         return replace(signals, largest_share=compute_largest_share(self.mask))
 
-    def of_regions(self) -> list[Signals]:
+    def of_regions(self, min_pixels: int = 1) -> list[Signals]:
         """Signals of the 8-connected regions of the class, ordered by first pixel from the top, as they are exported.
 
-        `refinement_agreement` is the best IoU with a region before refinement; `largest_share` is 1.
+        Regions of fewer than `min_pixels` pixels are left out. `refinement_agreement` is the best IoU with a region
+        before refinement, of any size; `largest_share` is 1.
         """
-        regions = find_regions(self.mask)
+        regions = find_regions(self.mask, min_pixels)
         if self.row is None:
             return [Signals(area=float(area) / self.mask.size) for area in regions.areas]
         return self._measure(regions, find_regions(self.before)) if regions.count else []
