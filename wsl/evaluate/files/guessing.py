@@ -15,8 +15,8 @@ from wsl.files import read_json
 KINDS = ("label_maps", "score_maps", "boxes", "masks", "coco")
 ACCEPTED = (
     "a folder of label maps (<image_id>.png), of score maps (<image_id>.npz or .npy; grey PNGs with "
-    "--kind score_maps), of boxes (<image_id>.json with 'boxes', or VOC .xml), of masks (<image_id>.json with 'masks'), a COCO results "
-    "list (.json) or COCO annotations (.json)"
+    "--kind score_maps), of boxes (<image_id>.json with 'boxes', or VOC .xml), of masks (<image_id>.json with "
+    "'masks'), a COCO results list (.json) or COCO annotations (.json)"
 )
 _LOSSY = (".jpg", ".jpeg")
 _KIND_OF_SUFFIX = {".png": "label_maps", ".json": "boxes", ".xml": "boxes"}

@@ -82,17 +82,15 @@ def _evaluate(
 def _evaluate_wsol(prediction: Path, metadata: Path, options: EvaluateOptions, progress: Progress) -> Evaluation:
     """Metadata scores by the published protocol unless another is asked for."""
     _refuse_split(options, metadata)
-    return Evaluation(
-        evaluate_wsol_folder(
-            prediction,
-            metadata,
-            options.mask_root,
-            protocol=options.protocol if options.protocol != "original" else "wsolevaluation",
-            missing="constant" if options.missing == "background" else options.missing,
-            rankings=options.rankings,
-            classes=options.classes,
-            progress=progress,
-        )
+    return evaluate_wsol_folder(
+        prediction,
+        metadata,
+        options.mask_root,
+        protocol=options.protocol if options.protocol != "original" else "wsolevaluation",
+        missing="constant" if options.missing == "background" else options.missing,
+        rankings=options.rankings,
+        classes=options.classes,
+        progress=progress,
     )
 
 

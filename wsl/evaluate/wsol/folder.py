@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from wsl.errors import ConfigError, DataError
+from wsl.evaluate.files.options import Evaluation, describe_classes
 from wsl.evaluate.localization.max_box_acc import MaxBoxAcc
 from wsl.evaluate.localization.pixel_ap import PixelAp
 from wsl.evaluate.localization.pixel_histograms import make_edges
@@ -21,6 +22,7 @@ from wsl.evaluate.wsol.maps import FoundMaps, Maps, find_maps, pick_class, read_
 from wsl.evaluate.wsol.masks import WsolMasks
 from wsl.evaluate.wsol.metadata import WsolMetadata, read_wsol_metadata
 from wsl.evaluate.wsol.rankings import Rankings, read_rankings
+from wsl.evaluate.wsol.tables import tabulate_boxes, tabulate_pixels
 from wsl.progress import Progress, Silent, track
 from wsl.types import ClassSet
 
@@ -44,8 +46,10 @@ def evaluate_wsol_folder(
     classes: ClassSet | None = None,
     read_map: ReadMap | None = None,
     progress: Progress | None = None,
-) -> list[Score]:
+) -> Evaluation:
     """MaxBoxAcc and, with `rankings`, Top-k localization where the metadata gives boxes; PxAP and pIoU where masks.
+
+    The tables hold every image's curve or histogram (some kilobytes each).
 
     Args:
         maps: folder of maps by image id, see `find_maps` and `read_wsol_map`. Of several maps in a file the one of the
@@ -65,19 +69,31 @@ def evaluate_wsol_folder(
 
     Raises:
         DataError: metadata, maps, masks or rankings are broken, incomplete, or of sizes that do not fit.
-        ConfigError: an unknown protocol or policy; rankings for masks; no `mask_root` for masks.
+        ConfigError: an unknown protocol or policy; fewer `classes` than labels; rankings for masks; no `mask_root` for
+            masks.
     """
     check_policy(protocol, PROTOCOLS, "protocol")
     truth = metadata if isinstance(metadata, WsolMetadata) else read_wsol_metadata(metadata)
+    _check_classes(classes, truth)
     files = find_maps(maps, truth.image_ids, missing)
     images = _read_all(files, truth, read_map or read_wsol_map, progress or Silent())
     if truth.masks:
         masks = _open_masks(truth, mask_root, protocol, rankings)
-        scores = _score_masks(images, masks, PixelAp(protocol, interval), classes)
+        found = _score_masks(images, masks, PixelAp(protocol, interval, keep_histograms=True), classes)
     else:
         ranked = None if rankings is None else read_rankings(rankings, truth)
-        scores = _score_boxes(images, truth, ranked, protocol, interval, classes)
-    return [dataclasses.replace(score, counts=score.counts | files.counts) for score in scores]
+        found = _score_boxes(images, truth, ranked, protocol, interval, classes)
+    about = describe_classes(classes) if classes else {}
+    return dataclasses.replace(found, about=about).with_counts(files.counts)
+
+
+def _check_classes(classes: ClassSet | None, truth: WsolMetadata) -> None:
+    largest = max(truth.class_ids.values())
+    if classes is not None and largest > len(classes):
+        raise ConfigError(
+            f"{truth.root / 'class_labels.txt'}: its labels go up to {largest - 1}, which needs {largest} class names, "
+            f"but --classes gives {len(classes)}: give one name for each label, or leave --classes out."
+        )
 
 
 def _read_all(files: FoundMaps, truth: WsolMetadata, read_map: ReadMap, progress: Progress) -> ImageMaps:
@@ -102,13 +118,14 @@ def _open_masks(
     return mask_root
 
 
-def _score_masks(images: ImageMaps, masks: WsolMasks, metric: PixelAp, classes: ClassSet | None) -> list[Score]:
+def _score_masks(images: ImageMaps, masks: WsolMasks, metric: PixelAp, classes: ClassSet | None) -> Evaluation:
     truth = masks.metadata
     for image_id, score_map in images:
         mask, ignore = masks.read(image_id)
         found = np.zeros(mask.shape) if score_map is None else score_map
         metric.update(found, mask, ignore, truth.class_ids[image_id], image_id, truth.sizes.get(image_id))
-    return metric.scores(classes)
+    scores = metric.scores(classes)
+    return Evaluation(scores, tabulate_pixels(metric, scores))
 
 
 def _score_boxes(
@@ -118,17 +135,19 @@ def _score_boxes(
     protocol: str,
     interval: float | None,
     classes: ClassSet | None,
-) -> list[Score]:
+) -> Evaluation:
     if not truth.sizes:
         raise DataError(f"{truth.root / 'image_sizes.txt'}: missing or empty, but boxes need the sizes of the images.")
     thresholds = None if interval is None else make_edges(interval)[:-3]
-    metric = MaxBoxAcc(protocol=protocol, thresholds=thresholds, keep_curves=rankings is not None)
+    metric = MaxBoxAcc(protocol=protocol, thresholds=thresholds, keep_curves=True)
     grid = PIXEL_PROTOCOLS[protocol].grid
     for image_id, score_map in images:
         size = truth.sizes[image_id]
         found = np.zeros((grid, grid) if grid else size) if score_map is None else score_map
         metric.update(found, truth.boxes[image_id], size, image_id)
-    return metric.scores(classes) + ([] if rankings is None else _score_rankings(metric, rankings, classes))
+    scores = metric.scores(classes)
+    top = [] if rankings is None else _score_rankings(metric, rankings, classes)
+    return Evaluation(scores + top, tabulate_boxes(metric, scores))
 
 
 def _score_rankings(metric: MaxBoxAcc, rankings: Rankings, classes: ClassSet | None) -> list[Score]:
