@@ -22,7 +22,9 @@ def write(path: Path, content: Any) -> Path:
 def test_reads_the_boxes_in_their_order(tmp_path: Path) -> None:
     content = {"image_id": "a", "size": [9, 9], "boxes": [ENTRY, {"xyxy": [0, 0, 1, 1], "class_id": 1}]}
     path = write(tmp_path / "a.json", content)
-    assert read_box_file(path, CLASSES) == [Box((1.0, 2.0, 3.5, 4.0), 2, 0.25), Box((0.0, 0.0, 1.0, 1.0), 1, 1.0)]
+    found = read_box_file(path, CLASSES)
+    assert (found.image_id, found.size) == ("a", (9, 9))
+    assert found.boxes == [Box((1.0, 2.0, 3.5, 4.0), 2, 0.25), Box((0.0, 0.0, 1.0, 1.0), 1, 1.0)]
 
 
 @pytest.mark.parametrize(
@@ -43,6 +45,7 @@ def test_reads_the_boxes_in_their_order(tmp_path: Path) -> None:
         ({"boxes": [ENTRY | {"score": "high"}]}, "expected a finite number as 'score'"),
         ({"boxes": [ENTRY | {"class_id": True}]}, "expected 'class_id' as a whole number"),
         ({"boxes": [ENTRY, ENTRY | {"class_id": 3}]}, r"box 1: expected class_id in 1\.\.2, but got 3"),
+        ({"image_id": ["a"], "boxes": []}, "expected 'image_id' as a string or a whole number"),
         ({"boxes": [ENTRY | {"class_id": 1}]}, "class_id 1 is called 'dog' here but 'cat'"),
     ],
 )

@@ -5,8 +5,9 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from PIL import Image as PilImage
 
-from wsl.data.reader import Dataset
+from wsl.data.reader import Dataset, open_dataset
 from wsl.errors import DataError
 from wsl.evaluate.files.box_folders import evaluate_boxes
 from wsl.evaluate.files.options import EvaluateOptions
@@ -17,10 +18,22 @@ CLASSES = ClassSet(("cat", "dog"))
 SIDES = ("xmin", "ymin", "xmax", "ymax")
 
 
+@pytest.fixture(autouse=True)
+def in_image_folder(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path_factory.mktemp("images"))
+
+
+def write_image(image_id: str, height: int = 60, width: int = 60) -> Path:
+    path = Path(f"{image_id}.png")
+    path.parent.mkdir(parents=True, exist_ok=True)
+    PilImage.new("L", (width, height)).save(path)
+    return path
+
+
 def make_dataset(format: str = "voc", ids: tuple[str, ...] = ("a", "b/0012")) -> Dataset:
     boxes = (Box((0, 0, 40, 40), 1), Box((10, 10, 50, 50), 2))
     samples = tuple(
-        Sample(image_id, Path(f"{image_id}.jpg"), (box.class_id,), (Instance(box.class_id, box),))
+        Sample(image_id, write_image(image_id), (box.class_id,), (Instance(box.class_id, box),))
         for image_id, box in zip(ids, boxes, strict=True)
     )
     samples += (Sample("unknown", Path("unknown.jpg"), (1,), None),)
@@ -69,9 +82,54 @@ def test_xml_and_json_in_one_folder(tmp_path: Path) -> None:
         score_file(tmp_path, make_dataset())
 
 
+def write_xml(path: Path, name: str, corners: tuple[int, ...], size: tuple[int, int]) -> None:
+    sides = "".join(f"<{side}>{value}</{side}>" for side, value in zip(SIDES, corners, strict=True))
+    declared = f"<size><width>{size[1]}</width><height>{size[0]}</height></size>"
+    path.write_text(f"<a>{declared}<object><name>{name}</name><bndbox>{sides}</bndbox></object></a>")
+
+
+def test_xml_boxes_of_another_size_are_scaled_as_the_truth_is(tmp_path: Path) -> None:
+    write_boxes(tmp_path, "a", ([0, 0, 40, 40], 1))
+    (tmp_path / "b").mkdir()
+    write_xml(tmp_path / "b" / "0012.xml", "dog", (21, 21, 100, 100), (120, 120))
+    scores = score_file(tmp_path, make_dataset())
+    assert values_of(scores)["box AP"] == values_of(scores)["CorLoc"] == 1.0
+    assert scores[0].counts["boxes scaled to their image"] == 1
+    write_xml(tmp_path / "b" / "0012.xml", "dog", (21, 21, 100, 100), (120, 150))
+    with pytest.raises(DataError, match=r"0012\.xml: its annotation is for an image of 120x150, but it is 60x60"):
+        score_file(tmp_path, make_dataset())
+
+
+def test_json_boxes_must_be_of_their_image(tmp_path: Path) -> None:
+    write_boxes(tmp_path, "b/0012")
+    path = tmp_path / "a.json"
+    box = {"xyxy": [50, 50, 70, 70], "class_id": 1}
+    for content, message in (
+        ({"size": [60, 80], "boxes": []}, "its boxes are for an image of 60x80, but the image is 60x60"),
+        ({"boxes": [box | {"xyxy": [60, 0, 70, 9]}]}, "box 0: .* lies outside of the image of 60x60"),
+        ({"image_id": "b/0012", "boxes": []}, "expected image_id 'a' as the file is called, but got 'b/0012'"),
+        ({"image_id": 12, "boxes": []}, "expected image_id 'a' as the file is called, but got 12"),
+    ):
+        path.write_text(json.dumps(content))
+        with pytest.raises(DataError, match=rf"a\.json: {message}"):
+            score_file(tmp_path, make_dataset())
+    path.write_text(json.dumps({"image_id": "a", "boxes": [box]}))
+    assert "boxes scaled to their image" not in score_file(tmp_path, make_dataset())[0].counts
+
+
+def test_real_annotations_of_resized_images_meet_themselves(real_data: Path) -> None:
+    """The images are 416x416, the annotations are for 200x200."""
+    root = real_data / "data" / "neu_det"
+    dataset = open_dataset(root)
+    part = replace(dataset, samples=dataset.samples[::30])
+    scores = score_file(root / "Annotations", part)
+    assert values_of(scores)["CorLoc"] == values_of(scores)["BoxAcc any@0.7"] == 1.0
+    assert scores[0].counts["boxes scaled to their image"] == sum(len(each.instances) for each in part.samples)
+
+
 def test_a_crowd_is_difficult_for_voc(tmp_path: Path) -> None:
     box = Box((0, 0, 40, 40), 1)
-    sample = Sample("a", Path("a.jpg"), (1,), (Instance(1, box, crowd=True), Instance(1, Box((50, 50, 60, 60), 1))))
+    sample = Sample("a", write_image("a"), (1,), (Instance(1, box, crowd=True), Instance(1, Box((50, 50, 60, 60), 1))))
     write_boxes(tmp_path, "a", ([0, 0, 40, 40], 1))
     dataset = replace(make_dataset(), samples=(sample,))
     scores = {score.name: score for score in score_file(tmp_path, dataset)}
@@ -117,6 +175,7 @@ def test_a_results_list_with_names_or_numbers(tmp_path: Path) -> None:
         ({"bbox": [1]}, "'bbox' as four numbers"),
         ({"bbox": [0, 0, -1, 2]}, "none of the sides negative"),
         ({"bbox": [0, 0, float("nan"), 2]}, "'bbox' as four numbers"),
+        ({"bbox": [60, 0, 9, 9]}, "result 1: .* lies outside of the image of 60x60"),
         ({"score": "x"}, "number as 'score'"),
         ({"score": 10**400}, "finite number as 'score'"),
         ({"score": float("nan")}, "finite number as 'score'"),

@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 
 from wsl.errors import DataError
+from wsl.evaluate.files.box_files import BoxFile
 from wsl.evaluate.files.box_xml import read_box_xml
 from wsl.types import Box, ClassSet
 
@@ -32,12 +33,12 @@ def test_reads_boxes_with_and_without_score(tmp_path: Path) -> None:
         make_object("cat", (30, 1, 44, 5), "<confidence>0.25</confidence>"),
         make_object("cat", (5, 5, 5, 5), "<difficult>1</difficult><score> 3 </score>"),
     )
-    assert read_box_xml(path, CLASSES) == [
+    assert read_box_xml(path, CLASSES).boxes == [
         Box((0.0, 1.0, 10.0, 20.0), 2, 1.0),
         Box((29.0, 0.0, 44.0, 5.0), 1, 0.25),
         Box((4.0, 4.0, 5.0, 5.0), 1, 3.0),
     ]
-    assert read_box_xml(write(tmp_path), CLASSES) == []
+    assert read_box_xml(write(tmp_path), CLASSES) == BoxFile([], size=(30, 40))
 
 
 @pytest.mark.parametrize(

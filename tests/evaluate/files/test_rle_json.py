@@ -146,6 +146,9 @@ def test_missing_images(tmp_path: Path) -> None:
         score_masks(tmp_path / "found", dataset)
     assert values_of(score_masks(tmp_path / "found", dataset, "skip"))["mask AP"] == 1.0
     assert values_of(score_masks(tmp_path / "found", dataset, "background"))["mask AP"] == 0.5
+    write(tmp_path / "found" / "b" / "0012.json", IMAGE)
+    with pytest.raises(DataError, match=r"0012\.json: expected image_id 'b/0012' as the file is called, but got 'a'"):
+        score_masks(tmp_path / "found", dataset)
     (tmp_path / "empty").mkdir()
     with pytest.raises(DataError, match="it holds no such file at all"):
         score_masks(tmp_path / "empty", dataset, "background")

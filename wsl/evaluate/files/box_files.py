@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -15,8 +16,18 @@ from wsl.files import read_json
 from wsl.types import Box, ClassSet
 
 
-def read_box_file(path: Path, classes: ClassSet | None = None) -> list[Box]:
-    """The boxes of one file, in its order.
+@dataclass(frozen=True)
+class BoxFile:
+    """What a file says: its boxes in its order, and the image that they are of, its id and (height, width); None where
+    it does not say so."""
+
+    boxes: list[Box]
+    image_id: str | int | None = None
+    size: tuple[int, int] | None = None
+
+
+def read_box_file(path: Path, classes: ClassSet | None = None) -> BoxFile:
+    """The content of one file.
 
     DataError naming the file when its form is wrong, when a box has a negative side or lies outside of `size`, or when
     a class_id is not the class of that name in `classes`.
@@ -25,7 +36,9 @@ def read_box_file(path: Path, classes: ClassSet | None = None) -> list[Box]:
     if not isinstance(content, dict) or not isinstance(content.get("boxes"), list):
         raise DataError(f"{path}: expected a JSON object with the list 'boxes'.")
     size = read_size(content["size"], str(path)) if content.get("size") is not None else None
-    return [_read_box(entry, f"{path}: box {number}", size, classes) for number, entry in enumerate(content["boxes"])]
+    entries = enumerate(content["boxes"])
+    boxes = [_read_box(entry, f"{path}: box {number}", size, classes) for number, entry in entries]
+    return BoxFile(boxes, read_image_id(content, str(path)), size)
 
 
 def _read_box(entry: Any, where: str, size: tuple[int, int] | None, classes: ClassSet | None) -> Box:
@@ -37,6 +50,14 @@ def _read_box(entry: Any, where: str, size: tuple[int, int] | None, classes: Cla
     x1, y1, x2, y2 = (float(side) for side in corners)
     check_place((x1, y1, x2, y2), size, where)
     return Box((x1, y1, x2, y2), read_class_id(entry, where, classes), read_score(entry, where))
+
+
+def read_image_id(content: dict[str, Any], where: str) -> str | int | None:
+    """`image_id`, None where there is none; DataError unless it is a string or a whole number."""
+    image_id = content.get("image_id")
+    if image_id is None or (isinstance(image_id, (str, int)) and not isinstance(image_id, bool)):
+        return image_id
+    raise DataError(f"{where}: expected 'image_id' as a string or a whole number, but got {image_id!r:.80}.")
 
 
 def read_size(value: Any, where: str) -> tuple[int, int]:

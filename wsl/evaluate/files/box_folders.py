@@ -6,9 +6,11 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from wsl.data.images import read_image_size
 from wsl.data.reader import Dataset
 from wsl.errors import DataError
-from wsl.evaluate.files.box_files import read_box_file
+from wsl.evaluate.files.box_files import BoxFile, check_place, read_box_file
+from wsl.evaluate.files.box_fit import check_image_id, fit_boxes
 from wsl.evaluate.files.box_xml import read_box_xml
 from wsl.evaluate.files.options import EvaluateOptions, Evaluation, describe_classes
 from wsl.evaluate.files.sources import pair_files
@@ -19,7 +21,7 @@ from wsl.files import read_json
 from wsl.progress import Progress, Silent, track
 from wsl.types import Box, ClassSet, Sample
 
-_READERS: dict[str, Callable[[Path, ClassSet], list[Box]]] = {".json": read_box_file, ".xml": read_box_xml}
+_READERS: dict[str, Callable[[Path, ClassSet], BoxFile]] = {".json": read_box_file, ".xml": read_box_xml}
 
 
 def evaluate_boxes(
@@ -31,6 +33,7 @@ def evaluate_boxes(
     """Scores of a folder of box files or of a COCO results list.
 
     A folder holds one file per image, JSON (see `wsl.evaluate.files.box_files`) or XML (`wsl.evaluate.files.box_xml`).
+    Boxes of an XML file that is for another size are scaled to their image as those of the data set are, and counted.
 
     In a results list `image_id` is ours (a number is looked for among names that are numbers, as COCO's are) and
     `category_id` is the class_id; boxes are xywh. An image that a results list does not mention has no box. For COCO
@@ -56,26 +59,36 @@ def _read_folder(
     folder: Path, samples: Sequence[Sample], classes: ClassSet, missing: str, progress: Progress
 ) -> tuple[dict[str, list[Box]], dict[str, int]]:
     pairing = pair_files(folder, [sample.image_id for sample in samples], tuple(_READERS), missing)
-    steps = track(pairing.pairs, progress, "boxes", len(pairing.pairs))
-    return {image_id: read_boxes(path, classes) if path else [] for image_id, path in steps}, pairing.counts
-
-
-def read_boxes(path: Path, classes: ClassSet) -> list[Box]:
-    """The boxes of one image, from JSON or XML by the file's suffix."""
-    return _READERS[path.suffix.lower()](path, classes)
+    image_paths, names = {sample.image_id: sample.image_path for sample in samples}, find_image_names(samples)
+    boxes: dict[str, list[Box]] = {}
+    scaled = 0
+    for image_id, path in track(pairing.pairs, progress, "boxes", len(pairing.pairs)):
+        boxes[image_id] = []
+        if path is not None:
+            found = _READERS[path.suffix.lower()](path, classes)
+            check_image_id(found.image_id, image_id, names, path)
+            size = read_image_size(image_paths[image_id])
+            boxes[image_id] = fit_boxes(found, size, path)
+            scaled += len(found.boxes) if found.size not in (None, size) else 0
+    return boxes, pairing.counts | ({"boxes scaled to their image": scaled} if scaled else {})
 
 
 def _read_results(path: Path, samples: Sequence[Sample], dataset: Dataset) -> dict[str, list[Box]]:
     content = read_json(path)
     if not isinstance(content, list) or not all(isinstance(entry, dict) for entry in content):
         raise DataError(f"{path}: expected a COCO results list, a JSON list of objects.")
-    names = find_image_names(samples)
+    names, image_paths = find_image_names(samples), {sample.image_id: sample.image_path for sample in samples}
     boxes: dict[str, list[Box]] = {}
+    sizes: dict[str, tuple[int, int]] = {}
     for number, entry in enumerate(content, start=1):
         _check_entry(entry, names, dataset, f"{path}: result {number}")
         x, y, width, height = (float(side) for side in entry["bbox"])
         box = Box((x, y, x + width, y + height), entry["category_id"], float(entry["score"]))
-        boxes.setdefault(names[entry["image_id"]], []).append(box)
+        image_id = names[entry["image_id"]]
+        if image_id not in sizes:
+            sizes[image_id] = read_image_size(image_paths[image_id])
+        check_place(box.xyxy, sizes[image_id], f"{path}: result {number}")
+        boxes.setdefault(image_id, []).append(box)
     return boxes
 
 

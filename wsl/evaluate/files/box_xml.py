@@ -12,14 +12,15 @@ from typing import Any
 
 from wsl.data.voc_xml import NamedBox, parse_xml, to_annotation
 from wsl.errors import DataError, suggest
-from wsl.evaluate.files.box_files import check_place
+from wsl.evaluate.files.box_files import BoxFile, check_place
 from wsl.types import Box, ClassSet
 
 SCORE_TAGS = ("confidence", "score")
 
 
-def read_box_xml(path: Path, classes: ClassSet) -> list[Box]:
-    """The boxes of one file in its order, half-open; the score is 1 where there is none.
+def read_box_xml(path: Path, classes: ClassSet) -> BoxFile:
+    """The boxes of one file, half-open, and its `size`; the score is 1 where there is none. Its `filename` is not
+    looked at, for many tools copy it.
 
     DataError naming the file when it is no XML, when a name is not among `classes`, when a score is no finite number,
     or when a box is empty or lies outside of the `size` that the file says.
@@ -29,10 +30,11 @@ def read_box_xml(path: Path, classes: ClassSet) -> list[Box]:
     elements = root.findall("object")
     for entry in annotation.objects:
         check_place(entry.xyxy, annotation.size, f"{path}: '{entry.name}'")
-    return [
+    boxes = [
         Box(entry.xyxy, _find_class_id(entry, classes, path), _read_score(element, entry.name, path))
         for entry, element in zip(annotation.objects, elements, strict=True)
     ]
+    return BoxFile(boxes, size=annotation.size)
 
 
 def _find_class_id(entry: NamedBox, classes: ClassSet, path: Path) -> int:

@@ -10,6 +10,7 @@ from wsl.data.images import read_image_size
 from wsl.data.reader import Dataset
 from wsl.errors import DataError
 from wsl.evaluate.detection.coco import build_coco_ground_truth, compute_coco_scores
+from wsl.evaluate.files.box_fit import check_image_id
 from wsl.evaluate.files.box_folders import find_image_names
 from wsl.evaluate.files.options import EvaluateOptions, Evaluation, describe_classes
 from wsl.evaluate.files.rle_json import (
@@ -63,10 +64,14 @@ def _read_folder(
 ) -> tuple[dict[str, ImageMasks], dict[str, int]]:
     pairing = pair_files(folder, [sample.image_id for sample in samples], (".json",), missing)
     image_paths = {sample.image_id: sample.image_path for sample in samples}
-    images = {
-        image_id: read_mask_file(path, dataset.classes) if path else _without_masks(image_paths[image_id])
-        for image_id, path in track(pairing.pairs, progress, "masks", len(pairing.pairs))
-    }
+    names = find_image_names(samples)
+    images: dict[str, ImageMasks] = {}
+    for image_id, path in track(pairing.pairs, progress, "masks", len(pairing.pairs)):
+        if path is None:
+            images[image_id] = _without_masks(image_paths[image_id])
+        else:
+            images[image_id] = read_mask_file(path, dataset.classes)
+            check_image_id(images[image_id].image_id, image_id, names, path)
     return images, pairing.counts
 
 

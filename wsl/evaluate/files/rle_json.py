@@ -9,7 +9,7 @@ score) is read as well; its category_id is then the class_id, and polygons need 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +17,7 @@ import numpy as np
 
 from wsl.data.rle import decode_mask, encode_mask, segmentation_to_mask
 from wsl.errors import DataError
-from wsl.evaluate.files.box_files import read_class_id, read_score, read_size
+from wsl.evaluate.files.box_files import read_class_id, read_image_id, read_score, read_size
 from wsl.files import read_json
 from wsl.types import BACKGROUND, MAX_CLASSES, ClassSet, LabelMap
 
@@ -36,10 +36,12 @@ class PredictedMask:
 
 @dataclass(frozen=True)
 class ImageMasks:
-    """The masks of one image of `size` (height, width), in the order of the file."""
+    """The masks of one image of `size` (height, width), in the order of the file; `image_id` as the file says, None
+    where it does not."""
 
     size: tuple[int, int]
     masks: tuple[PredictedMask, ...]
+    image_id: ImageName | None = None
 
 
 def read_mask_file(path: Path, classes: ClassSet | None = None) -> ImageMasks:
@@ -47,7 +49,7 @@ def read_mask_file(path: Path, classes: ClassSet | None = None) -> ImageMasks:
     content = read_json(path)
     if not isinstance(content, dict) or not isinstance(content.get("masks"), list):
         raise DataError(f"{path}: expected a JSON object with the list 'masks'.")
-    return _read_image(content, str(path), classes)
+    return replace(_read_image(content, str(path), classes), image_id=read_image_id(content, str(path)))
 
 
 def read_mask_list(
