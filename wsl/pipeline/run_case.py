@@ -7,8 +7,9 @@ from functools import cached_property
 
 from wsl.cam.pyramid import MapPyramid
 from wsl.data.ground_truth import read_ground_truth
-from wsl.data.images import read_image
+from wsl.data.images import read_image, read_image_size
 from wsl.data.label_maps import read_label_map
+from wsl.errors import DataError
 from wsl.evaluate.metrics import MetricSettings
 from wsl.evaluate.metrics.case import ScoreMapCase
 from wsl.pipeline.map_files import rank_classes
@@ -29,9 +30,24 @@ class RunCase:
     num_classes: int
 
     @cached_property
+    def size(self) -> tuple[int, int]:
+        """(H, W) of the image itself; DataError when the maps are for another size.
+
+        Polygons could be drawn at any size, so truth at the maps' own would fit them whatever became of the image.
+        """
+        size = read_image_size(self.sample.image_path)
+        if self.maps.size != size:
+            maps, own = (f"{height}x{width}" for height, width in (self.maps.size, size))
+            raise DataError(
+                f"{self.sample.image_id}: the maps are for an image of {maps}, but {self.sample.image_path} is {own} "
+                "(height x width): make the maps again."
+            )
+        return size
+
+    @cached_property
     def truth(self) -> LabelMap | None:
         """The true label map, None where there is none."""
-        return read_ground_truth(self.sample, self.maps.size, self.num_classes)
+        return read_ground_truth(self.sample, self.size, self.num_classes)
 
     @cached_property
     def image(self) -> Image:
@@ -55,7 +71,7 @@ class RunCase:
 
     def load(self) -> RunCase:
         """Reads everything now, so that a broken file is told before anything is counted."""
-        _ = self.truth, self.seeds, self.refined, self.boxes
+        _ = self.size, self.truth, self.seeds, self.refined, self.boxes
         return self
 
 
