@@ -21,6 +21,7 @@ THRESHOLD_HELP = (
     "of score maps, may be given several times: a number, oracle, label_free, label_free:RULE, val:SPLIT (chosen on "
     "another split), from:FOLDER (chosen in another evaluation); default: oracle"
 )
+PROTOCOL_HELP = "of MaxBoxAcc and PxAP, see docs/metrics.md; default: original, or wsolevaluation against its metadata"
 DONE = 0
 REPLICATES = 1000
 
@@ -43,7 +44,7 @@ def add_arguments(parser: argparse.ArgumentParser, config_help: str) -> None:
     how.add_argument("--missing", default="error", help="images without prediction: error, skip or background")
     how.add_argument("--rule", default="constant", help="background score of score maps: constant, or power")
     how.add_argument("--values", default="", help="values of that rule, with commas; default: 0, 0.01, .. 0.99")
-    how.add_argument("--protocol", default="original", help="of MaxBoxAcc and PxAP; see docs/metrics.md")
+    how.add_argument("--protocol", help=PROTOCOL_HELP)
     how.add_argument("--boundary", action="store_true", help="boundary AP of instance masks too (wsl[fast])")
     more = parser.add_argument_group("files and certainty")
     more.add_argument("--mask-root", help="folder of the masks that wsolevaluation's metadata names")

@@ -150,6 +150,92 @@ def test_jpegs_are_no_predictions(tmp_path: Path) -> None:
         guess_kind(tmp_path / "other")
 
 
+def test_what_is_no_ground_truth_says_what_is_accepted(tmp_path: Path) -> None:
+    predicted = write_masks(tmp_path / "p")
+    (tmp_path / "t").mkdir()
+    (tmp_path / "t" / "notes.txt").write_text("nothing")
+    with pytest.raises(DataError, match=r"t: nothing to score against .*a folder of label maps .*wsolevaluation"):
+        score(predicted, tmp_path / "t")
+    write_metadata(tmp_path / "t")
+    with pytest.raises(DataError, match=r"metadata is for score maps, but .* holds label_maps; .*--kind score_maps"):
+        score(predicted, tmp_path / "t")
+
+
+def write_metadata(folder: Path) -> Path:
+    """One image of 3x4 with an object that the map of `write_bump` meets."""
+    folder.mkdir(exist_ok=True)
+    for name, line in (
+        ("image_ids", "a.png"),
+        ("class_labels", "a.png,0"),
+        ("image_sizes", "a.png,4,3"),
+        ("localization", "a.png,2,0,4,2"),
+    ):
+        (folder / f"{name}.txt").write_text(line)
+    return folder
+
+
+def test_the_default_protocol_is_that_of_the_ground_truth(tmp_path: Path) -> None:
+    metadata = write_metadata(tmp_path / "t")
+    (tmp_path / "p").mkdir()
+    np.save(tmp_path / "p" / "a.npy", (LABELS == 1).astype(np.float32))
+    for protocol, expected in ((None, "wsolevaluation"), ("original", "original")):
+        assert score(tmp_path / "p", metadata, protocol=protocol)[0].conventions["protocol"] == expected
+    np.save(tmp_path / "p" / "a.npy", (LABELS == 1).astype(np.float32)[None])
+    truth = write_masks(tmp_path / "masks", "a")
+    conventions = score(tmp_path / "p", truth, metrics=("pixel_ap",))[0].conventions
+    assert conventions["pixel protocol"] == "original"
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"absent": "none"}, "--absent: expected one of"),
+        ({"predicted_ignore": "none"}, "--predicted-ignore: expected one of"),
+        ({"background": "none"}, "--background: expected one of"),
+        ({"missing": "none"}, "--missing: expected one of"),
+        ({"rule": "cubic"}, "Unknown background rule 'cubic'"),
+        ({"values": (2.0,)}, r"expected a value in \[0, 1\], but got 2"),
+        ({"protocol": "wsol"}, "Unknown box protocol 'wsol'"),
+        ({"thresholds": ("orakel",)}, "Did you mean: oracle"),
+        ({"metrics": ("miou",)}, "--metrics miou cannot be used for COCO JSON; expected only --boundary: leave it out"),
+        ({"thresholds": ("0.3", "oracle")}, "--threshold 0.3,oracle cannot be used for COCO JSON"),
+        ({"missing": "skip"}, "--missing skip cannot be used for COCO JSON"),
+        ({"classes": ClassSet(("cat",))}, "--classes cannot be used for COCO JSON"),
+        ({"split": "val"}, "split 'val' needs a data set"),
+    ],
+)
+def test_options_are_checked_for_coco_json_too(tmp_path: Path, options: dict[str, Any], message: str) -> None:
+    annotations = write_coco(tmp_path / "t") / "annotations" / "instances.json"
+    with pytest.raises(ConfigError, match=message):
+        score(annotations, annotations, **options)
+
+
+def test_options_without_meaning_are_refused_for_every_kind(tmp_path: Path) -> None:
+    data, metadata = write_coco(tmp_path / "t"), write_metadata(tmp_path / "meta")
+    label_maps = write_masks(tmp_path / "p")
+    (tmp_path / "maps").mkdir()
+    np.save(tmp_path / "maps" / "a.npy", np.zeros((3, 4)))
+    boxes = write_json(tmp_path / "boxes" / "a.json", {"boxes": []}).parent
+    box_list, masks = write_json(tmp_path / "boxes.json", []), write_json(tmp_path / "masks" / "a.json", {"masks": []})
+    for prediction, truth, options, message in (
+        (label_maps, label_maps, {"thresholds": ("0.3",)}, "--threshold 0.3 cannot be used for label maps"),
+        (tmp_path / "maps", label_maps, {"boundary": True}, "--boundary cannot be used for score maps"),
+        (boxes, data, {"thresholds": ("0.3",)}, "--threshold 0.3 cannot be used for box files"),
+        (box_list, data, {"missing": "skip"}, "--missing skip cannot be used for a list of boxes"),
+        (masks.parent, data, {"protocol": "original"}, "--protocol original cannot be used for mask files"),
+        (tmp_path / "maps", metadata, {"metrics": ("all",)}, "--metrics all cannot be used for wsolevaluation's"),
+        (boxes, data, {"metrics": ("miou",)}, "metrics: 'miou' is none for boxes"),
+    ):
+        with pytest.raises(ConfigError, match=message):
+            score(prediction, truth, **options)
+
+
+def test_a_split_of_coco_annotations_is_not_passed_over(tmp_path: Path) -> None:
+    root = write_coco(tmp_path / "t")
+    with pytest.raises(ConfigError, match=r"scored against a whole file, but got --split val; give the annotations"):
+        score(root / "annotations" / "instances.json", root, split="val")
+
+
 def test_a_folder_of_masks_is_told_from_a_data_set(tmp_path: Path) -> None:
     assert is_mask_folder(write_masks(tmp_path / "flat"))
     assert is_mask_folder(write_masks(tmp_path / "deep", "x/a", "y/b"))
@@ -175,11 +261,11 @@ def test_what_cannot_be_guessed_says_what_is_accepted(tmp_path: Path) -> None:
         guess_kind(tmp_path / "both")
     truth = write_masks(tmp_path / "t")
     assert score(tmp_path / "both", truth, kind="label_maps")[0].value == 1.0
-    with pytest.raises(DataError, match="boxes are scored against a data set"):
+    with pytest.raises(DataError, match="box files are scored against a data set"):
         score(tmp_path / "both", truth, kind="boxes")
     with pytest.raises(ConfigError, match="kind: expected one of auto"):
         score(truth, truth, kind="pictures")
     with pytest.raises(ConfigError, match="split 'val' needs a data set"):
         score(truth, truth, split="val")
-    with pytest.raises(DataError, match="none: no such file or folder; expected label maps, a data set"):
+    with pytest.raises(DataError, match=r"none: no such file or folder; expected a folder of label maps"):
         score(truth, tmp_path / "none")

@@ -18,6 +18,10 @@ ACCEPTED = (
     "--kind score_maps), of boxes (<image_id>.json with 'boxes', or VOC .xml), of masks (<image_id>.json with "
     "'masks'), a COCO results list (.json) or COCO annotations (.json)"
 )
+ACCEPTED_TRUTH = (
+    "a folder of label maps (<image_id>.png), a data set (VOC, COCO, one folder of images per class, a CSV or JSONL "
+    "table), COCO annotations (.json) or a folder of wsolevaluation's metadata (image_ids.txt, localization.txt)"
+)
 _LOSSY = (".jpg", ".jpeg")
 _KIND_OF_SUFFIX = {".png": "label_maps", ".json": "boxes", ".xml": "boxes"}
 _KIND_OF_SUFFIX |= dict.fromkeys(SCORE_MAP_SUFFIXES, "score_maps")

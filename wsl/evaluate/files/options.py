@@ -25,8 +25,9 @@ class EvaluateOptions:
     classes: names for a folder of PNGs, in the order of their ids. kind: what the prediction is, "auto" = guessed.
     split: which part of a data set is scored. metrics: names, "all", or none for the default ones. thresholds: see
     `wsl.evaluate.thresholds.WAYS`. rule, values, protocol, predicted_ignore, absent, background: see
-    `MetricSettings`. missing: see `pair_files`. workers: processes. intervals: bootstrap samples for intervals, 0 =
-    none; seed: of them. boundary: boundary AP of masks too. mask_root, rankings: see `evaluate_wsol_folder`.
+    `MetricSettings`; protocol None is "original", against wsolevaluation's metadata "wsolevaluation". missing: see
+    `pair_files`. workers: processes. intervals: bootstrap samples for intervals, 0 = none; seed: of them. boundary:
+    boundary AP of masks too. mask_root, rankings: see `evaluate_wsol_folder`.
     """
 
     classes: ClassSet | None = None
@@ -36,7 +37,7 @@ class EvaluateOptions:
     thresholds: tuple[str, ...] = ()
     rule: str = "constant"
     values: tuple[float, ...] = ()
-    protocol: str = "original"
+    protocol: str | None = None
     predicted_ignore: str = "background"
     absent: str = "skip"
     background: str = "include"
@@ -68,7 +69,7 @@ class EvaluateOptions:
             background=self.background,
             rule=self.rule,
             values=self.values,
-            protocol=self.protocol,
+            protocol=self.protocol or "original",
             requests=requests,
             given=tuple(given),
             **has,
