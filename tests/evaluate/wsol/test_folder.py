@@ -223,7 +223,7 @@ def test_options_that_do_not_fit_are_refused(tmp_path: Path) -> None:
     maps = save_maps(tmp_path / "maps", make_maps())
     with pytest.raises(ConfigError, match=r"Did you mean: wsolevaluation\?"):
         score_folder(maps, boxes, protocol="wsolevaluaton")
-    with pytest.raises(ConfigError, match="give `mask_root`"):
+    with pytest.raises(ConfigError, match="lists masks; give --mask-root"):
         score_folder(maps, masks)
     with pytest.raises(ConfigError, match="Top-k localization needs boxes"):
         score_folder(maps, masks, tmp_path, rankings=tmp_path / "r.csv")

@@ -108,9 +108,9 @@ def _open_masks(
     truth: WsolMetadata, mask_root: Path | WsolMasks | None, protocol: str, rankings: Path | None
 ) -> WsolMasks:
     if rankings is not None:
-        raise ConfigError("Top-k localization needs boxes, but this metadata lists masks; leave out `rankings`.")
+        raise ConfigError(f"{truth.root}: Top-k localization needs boxes, but these are masks; leave out --rankings.")
     if mask_root is None:
-        raise ConfigError(f"{truth.root}: the metadata lists masks; give `mask_root`, the folder their paths begin at.")
+        raise ConfigError(f"{truth.root}: the metadata lists masks; give --mask-root, the folder their paths begin at.")
     if isinstance(mask_root, Path):
         return WsolMasks(truth, mask_root, PIXEL_PROTOCOLS[protocol])
     if mask_root.protocol != PIXEL_PROTOCOLS[protocol] or mask_root.metadata != truth:

@@ -122,7 +122,7 @@ def _describe_absent(folder: Path, absent: tuple[str, ...], total: int, found: l
     seen = f"the first map there is {found[0]}" if found else "it holds no map at all"
     return (
         f"{folder}: no map for {len(absent)} of {total} images, the first is '{absent[0]}'; {seen}. Expected <image "
-        "id>.npy, .npz or .png; missing='skip' or 'constant' scores incomplete folders."
+        "id>.npy, .npz or .png; --missing skip or --missing background scores incomplete folders."
     )
 
 
