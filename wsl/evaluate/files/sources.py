@@ -114,7 +114,7 @@ def _describe_absent(folder: Path, absent: tuple[str, ...], wanted: Sequence[str
     seen = f"the first file there is of '{found[0]}'" if found else "it holds no such file at all"
     return (
         f"{folder}: no prediction for {len(absent)} of {len(wanted)} images ({_show_some(absent)}); {seen}. "
-        "File names must be image ids; missing='skip' or 'background' scores incomplete predictions."
+        "File names must be image ids; --missing skip or --missing background scores incomplete predictions."
     )
 
 
