@@ -5,17 +5,17 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from wsl.evaluate.certainty.box_curve_table import BoxCurveTable
-from wsl.evaluate.certainty.tables import ImageTable, index_images
+from wsl.evaluate.certainty.tables import ImageTable
 from wsl.evaluate.localization.box_protocols import get_protocol
 from wsl.evaluate.localization.box_protocols import list_thresholds as list_own_thresholds
 from wsl.evaluate.localization.max_box_acc import MaxBoxAcc
 from wsl.evaluate.localization.top_k import TopKLocalization
 from wsl.evaluate.metrics.case import ScoreMapCase
+from wsl.evaluate.metrics.map_tables import tabulate_boxes
 from wsl.evaluate.metrics.map_thresholds import add_evidence, asks_oracle, list_thresholds, make_label_free
 from wsl.evaluate.metrics.metric import MetricSettings, register_metric
 from wsl.evaluate.result import Score
-from wsl.evaluate.thresholds import GivenThreshold, add_gap, name_table
+from wsl.evaluate.thresholds import GivenThreshold, add_gap
 
 KS = (1, 5)  # as far as the classifier knows so many classes
 TOP_K_IOU = 0.5
@@ -78,26 +78,7 @@ class BoxesOfMaps:
 
     def tables(self) -> dict[str, ImageTable]:
         """The IoU of every pair at every threshold, for the mean of V2 and for V1."""
-        curves = self.sums.curves()
-        if not curves.image_ids:
-            return {}
-        image_ids, row_image = index_images(curves.image_ids)
-        tables: dict[str, ImageTable] = {}
-        for score in self.scores():
-            if score.name not in ("MaxBoxAccV2", "MaxBoxAccV1@0.5", "BoxAccV2", "BoxAccV1@0.5"):
-                continue
-            threshold = score.threshold or {}
-            tables[name_table(score, tables)] = BoxCurveTable(
-                image_ids=image_ids,
-                row_image=row_image,
-                row_class=curves.class_ids,
-                best=curves.best,
-                thresholds=curves.thresholds,
-                iou_thresholds=(0.5,) if "V1" in score.name else self.sums.iou_thresholds,
-                version=1 if "V1" in score.name else 2,
-                threshold="oracle" if threshold["provenance"] == "oracle" else f"fixed:{threshold['value']}",
-            )
-        return tables
+        return tabulate_boxes(self.sums, self.scores())
 
     def _rank(self) -> TopKLocalization | None:
         """Top-k from the curves of V1 and the rankings; None where no image has one."""

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import Any
 
 import numpy as np
 
-from wsl.evaluate.certainty.histogram_table import HistogramTable
-from wsl.evaluate.certainty.tables import ImageTable, index_images
+from wsl.evaluate.certainty.tables import ImageTable
 from wsl.evaluate.localization.pixel_ap import PixelAp
 from wsl.evaluate.metrics.case import ScoreMapCase
+from wsl.evaluate.metrics.map_tables import tabulate_pixels
 from wsl.evaluate.metrics.map_thresholds import list_thresholds
 from wsl.evaluate.metrics.metric import MetricSettings, register_metric
 from wsl.evaluate.result import Score
@@ -62,15 +61,4 @@ class PixelsOfMaps:
 
     def tables(self) -> dict[str, ImageTable]:
         """The histograms of every pair."""
-        kept = self.sums.histograms()
-        if not kept.image_ids:
-            return {}
-        image_ids, row_image = index_images(kept.image_ids)
-        shared: dict[str, Any] = {
-            "image_ids": image_ids,
-            "row_image": row_image,
-            "row_class": kept.class_ids,
-            "counts": kept.counts,
-            "thresholds": kept.edges[:-1],
-        }
-        return {"PxAP": HistogramTable(**shared), "pIoU (oracle)": HistogramTable(**shared, score="piou")}
+        return tabulate_pixels(self.sums, self.sums.scores())

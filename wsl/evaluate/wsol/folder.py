@@ -16,13 +16,13 @@ from wsl.evaluate.localization.pixel_ap import PixelAp
 from wsl.evaluate.localization.pixel_histograms import make_edges
 from wsl.evaluate.localization.pixel_protocols import PIXEL_PROTOCOLS
 from wsl.evaluate.localization.top_k import TopKLocalization
+from wsl.evaluate.metrics.map_tables import tabulate_boxes, tabulate_pixels
 from wsl.evaluate.result import Score
 from wsl.evaluate.segmentation.confusion import check_policy
 from wsl.evaluate.wsol.maps import FoundMaps, Maps, find_maps, pick_class, read_wsol_map
 from wsl.evaluate.wsol.masks import WsolMasks
 from wsl.evaluate.wsol.metadata import WsolMetadata, read_wsol_metadata
 from wsl.evaluate.wsol.rankings import Rankings, read_rankings
-from wsl.evaluate.wsol.tables import tabulate_boxes, tabulate_pixels
 from wsl.progress import Progress, Silent, track
 from wsl.types import ClassSet
 

@@ -1,4 +1,4 @@
-"""Per-image tables of scores against wsolevaluation's metadata, for intervals and comparisons."""
+"""Per-image tables of the scores of maps, for intervals and comparisons."""
 
 from __future__ import annotations
 
@@ -13,32 +13,42 @@ from wsl.evaluate.localization.pixel_ap import PixelAp
 from wsl.evaluate.result import Score
 from wsl.evaluate.thresholds import name_table
 
-_VERSIONS = {"MaxBoxAccV2": 2, "MaxBoxAccV1@0.5": 1}
+_VERSIONS = {"MaxBoxAccV2": 2, "BoxAccV2": 2, "MaxBoxAccV1@0.5": 1, "BoxAccV1@0.5": 1}
 _PIXEL_SCORES = {"PxAP": "pxap", "pIoU": "piou"}
 
 
 def tabulate_boxes(metric: MaxBoxAcc, scores: Sequence[Score]) -> dict[str, ImageTable]:
-    """The IoU of every image at every threshold, for the mean of V2 and for V1; `metric` keeps its curves."""
+    """The IoU of every pair at every threshold, for the mean of V2 and for V1 among `scores`, each at its threshold.
+
+    `metric` keeps its curves; {} when it has seen no pair.
+    """
     curves = metric.curves()
+    if not curves.image_ids:
+        return {}
     image_ids, row_image = index_images(curves.image_ids)
-    return {
-        name_table(score): BoxCurveTable(
+    tables: dict[str, ImageTable] = {}
+    for score in scores:
+        if score.name not in _VERSIONS:
+            continue
+        threshold, version = score.threshold or {}, _VERSIONS[score.name]
+        tables[name_table(score, tables)] = BoxCurveTable(
             image_ids=image_ids,
             row_image=row_image,
             row_class=curves.class_ids,
             best=curves.best,
             thresholds=curves.thresholds,
-            iou_thresholds=metric.iou_thresholds if _VERSIONS[score.name] == 2 else (0.5,),
-            version=_VERSIONS[score.name],
+            iou_thresholds=(0.5,) if version == 1 else metric.iou_thresholds,
+            version=version,
+            threshold="oracle" if threshold["provenance"] == "oracle" else f"fixed:{threshold['value']}",
         )
-        for score in scores
-        if score.name in _VERSIONS
-    }
+    return tables
 
 
 def tabulate_pixels(metric: PixelAp, scores: Sequence[Score]) -> dict[str, ImageTable]:
-    """The histograms of every image, for PxAP and pIoU; `metric` keeps them."""
+    """The histograms of every pair, for PxAP and pIoU among `scores`; `metric` keeps them. {} without a pair."""
     kept = metric.histograms()
+    if not kept.image_ids:
+        return {}
     image_ids, row_image = index_images(kept.image_ids)
     shared: dict[str, Any] = {
         "image_ids": image_ids,
@@ -47,4 +57,5 @@ def tabulate_pixels(metric: PixelAp, scores: Sequence[Score]) -> dict[str, Image
         "counts": kept.counts,
         "thresholds": kept.edges[:-1],
     }
-    return {name_table(score): HistogramTable(**shared, score=_PIXEL_SCORES[score.name]) for score in scores}
+    chosen = [score for score in scores if score.name in _PIXEL_SCORES]
+    return {name_table(score): HistogramTable(**shared, score=_PIXEL_SCORES[score.name]) for score in chosen}
