@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import numpy as np
+import PIL.Image
 import pytest
 
 from wsl.cam.preset import PRESETS
@@ -12,13 +13,19 @@ from wsl.cam.pyramid import MapPyramid
 from wsl.cam.store import read_everything, write_pyramid
 from wsl.data.label_maps import write_label_map
 from wsl.data.rle import encode_mask
+from wsl.evaluate.metrics import MetricSettings
+from wsl.evaluate.metrics import case as case_module
 from wsl.evaluate.result import Score
+from wsl.evaluate.segmentation.boundary import BoundaryIoU
+from wsl.evaluate.segmentation.confusion import Confusion
+from wsl.evaluate.segmentation.scores import segmentation_score
+from wsl.evaluate.thresholds import ThresholdRequest
 from wsl.files import write_json
 from wsl.pipeline.label_scorer import ImageLabelScorer
 from wsl.pipeline.run_case import RunCase
-from wsl.pipeline.scorers import InstanceScorer, centre_box_like
+from wsl.pipeline.scorers import InstanceScorer, MaskScorer, centre_box_like
 from wsl.pipeline.work import StageFiles
-from wsl.types import Box, ClassSet, Instance, Sample, ScoreMaps
+from wsl.types import Box, ClassSet, Instance, MaskSource, Sample, ScoreMaps
 
 CLASSES = ClassSet(("a", "b"))
 
@@ -33,6 +40,48 @@ def test_centre_box_has_the_seeds_area_and_their_largest_class() -> None:
     assert rows.min() + rows.max() == pytest.approx(19, abs=1)
     assert columns.min() + columns.max() == pytest.approx(19, abs=1)
     assert not centre_box_like(np.full((5, 5), 255, np.uint8)).any()
+
+
+def make_mask_case(tmp_path: Path, image_id: str) -> RunCase:
+    """An image with stored truth, maps, seeds and refined map, all at random."""
+    generator, files, size = np.random.default_rng(ord(image_id)), StageFiles(tmp_path), (16, 18)
+    PIL.Image.new("RGB", (18, 16)).save(tmp_path / f"{image_id}.png")
+    for path in (tmp_path / f"{image_id}_truth.png", files.seeds(image_id), files.refined(image_id)):
+        write_label_map(path, generator.choice(np.array([0, 1, 2, 255], np.uint8), size))
+    write_json(files.boxes(image_id), {"boxes": []})
+    mask = MaskSource("label_map", tmp_path / f"{image_id}_truth.png")
+    maps = ScoreMaps(image_id, generator.random((2, *size)).astype(np.float32), (1, 2), size)
+    return RunCase(Sample(image_id, tmp_path / f"{image_id}.png", (1, 2), mask=mask), maps, None, (), files, 2).load()
+
+
+def test_each_result_is_compared_with_the_truth_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    case, count, calls = make_mask_case(tmp_path, "a"), case_module.count_pairs, []
+    monkeypatch.setattr(case_module, "count_pairs", lambda *args: calls.append(args) or count(*args))
+    for module in ("scored_pixels", "confusion", "image_counts"):
+        monkeypatch.setattr(f"wsl.evaluate.segmentation.{module}.count_pairs", None)
+    MaskScorer(MetricSettings(CLASSES)).update(case)
+    assert len(calls) == 3  # centre box, seeds, refined
+
+
+def test_scores_of_masks_are_those_of_the_simple_sums(tmp_path: Path) -> None:
+    cases = [make_mask_case(tmp_path, image_id) for image_id in "abc"]
+    scorer = MaskScorer(MetricSettings(CLASSES, requests=(ThresholdRequest("oracle"),)))
+    boundary, policies = (
+        BoundaryIoU(2),
+        {"seeds": "background", "seeds, sure pixels": "exclude", "refined": "background"},
+    )
+    sums = {name: Confusion(2, policy) for name, policy in policies.items()}
+    for case in cases:
+        scorer.update(case)
+        for name, each in sums.items():
+            each.update(case.truth, case.refined if name == "refined" else case.seeds)
+        boundary.update(case.truth, case.refined)
+    scores, tables = {score.name: score.value for score in scorer.scores()}, scorer.tables()
+    expected = {f"{name} mIoU": segmentation_score(each, CLASSES).value for name, each in sums.items()}
+    expected["refined boundary mIoU"] = boundary.scores()[0].value
+    for name, value in expected.items():
+        assert scores[name] == value
+        assert tables[name].measure(np.ones((1, 3)))[0] == pytest.approx(value, abs=1e-12)
 
 
 def score_regions(tmp_path: Path, min_area: float) -> dict[str, Score]:

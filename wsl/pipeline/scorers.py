@@ -59,12 +59,12 @@ class MaskScorer:
         if case.truth is None:
             return
         self.sweep.update(to_map_case(case, self.settings))
-        seeds = case.seeds
-        predictions = {"centre box": centre_box_like(seeds), "seeds": seeds, "seeds, sure pixels": seeds}
-        predictions["refined"] = case.refined
-        for name, prediction in predictions.items():
-            self.results[name].update(LabelMapCase(case.sample.image_id, case.truth, prediction))
-        self.boundary.update(LabelMapCase(case.sample.image_id, case.truth, case.refined))
+        maps = {"centre box": centre_box_like(case.seeds), "seeds": case.seeds, "refined": case.refined}
+        cases = {name: LabelMapCase(case.sample.image_id, case.truth, each) for name, each in maps.items()}
+        cases["seeds, sure pixels"] = cases["seeds"]  # the same pairs, counted once
+        for name, result in self.results.items():
+            result.update(cases[name])
+        self.boundary.update(cases["refined"])
 
     def merge(self, other: MaskScorer) -> None:
         """Adds the images of `other`."""
@@ -84,7 +84,8 @@ class MaskScorer:
         tables: dict[str, ImageTable] = {}
         for score, table in zip(self.sweep.scores(), self.sweep.tables().values(), strict=True):
             tables[name_table(replace(score, name="CAM mIoU"), tables)] = table
-        return tables | {f"{name} mIoU": each.tables()["mIoU"] for name, each in self.results.items()}
+        tables |= {f"{name} mIoU": each.tables()["mIoU"] for name, each in self.results.items()}
+        return tables | {f"refined {name}": table for name, table in self.boundary.tables().items()}
 
 
 def centre_box_like(seeds: LabelMap) -> LabelMap:

@@ -20,6 +20,7 @@ from tests.evaluate.certainty.tables_of_images import (
 from wsl.errors import ConfigError, DataError
 from wsl.evaluate.certainty.detection_table import DetectionTable
 from wsl.evaluate.certainty.pair_table import PairTable
+from wsl.evaluate.certainty.ratio_table import RatioTable
 from wsl.evaluate.certainty.table_files import TABLES, make_slug, read_tables, write_tables
 from wsl.evaluate.certainty.value_table import ValueTable
 
@@ -34,6 +35,7 @@ def make_tables() -> dict:
         "CorLoc": PairTable(("ä/1", 'b "2"'), rows, rows, half, half),
         "energy": ValueTable(("a", "b"), rows, rows, half, "classes"),
         "PxAP": histogram_table(make_histograms(generator, 4)),
+        "pixel accuracy": RatioTable(("a", "b"), rows, rows, rows + 1, of_truth=False),
         "VOC AP@0.5": DetectionTable(("a", "b"), rows, rows, half, half > 0.3, rows, rows, rows),
     }
 

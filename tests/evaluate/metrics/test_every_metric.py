@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pickle
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -12,6 +13,7 @@ from wsl.errors import ConfigError
 from wsl.evaluate.metrics import METRICS, MetricSet, MetricSettings, choose_metrics
 from wsl.evaluate.metrics.case import BoxCase, LabelMapCase, ScoreMapCase
 from wsl.evaluate.metrics.metric import KINDS
+from wsl.evaluate.segmentation import confusion
 from wsl.evaluate.thresholds import GivenThreshold, name_table, parse_requests
 from wsl.types import Box, ClassSet, Instance
 
@@ -91,6 +93,34 @@ def test_tables_give_the_scores_back(name: str) -> None:
             weights = np.ones((1, len(table.image_ids)), np.int64)
             assert table.measure(weights)[0] == pytest.approx(score.value, abs=1e-12), key
     assert set(tables) <= taken
+
+
+@pytest.mark.parametrize("absent", ["skip", "zero", "ground_truth"])
+@pytest.mark.parametrize("background", ["include", "exclude"])
+@pytest.mark.parametrize("policy", ["background", "exclude"])
+def test_label_maps_have_tables_under_every_policy(absent: str, background: str, policy: str) -> None:
+    settings = replace(SETTINGS, absent=absent, background=background, predicted_ignore=policy)
+    metrics = MetricSet(["miou", "image_miou", "boundary_miou"], settings)
+    for case in CASES["label_maps"]:
+        metrics.update(case)
+    tables = metrics.tables()
+    assert list(tables) == ["mIoU", "mIoU foreground", "pixel accuracy", "mIoU per image", "boundary mIoU"]
+    values = {score.name: score.value for score in metrics.scores()}
+    for name, table in tables.items():
+        assert table.measure(np.ones((1, 8)))[0] == pytest.approx(values[name], abs=1e-12), name
+        assert (table.truth() is None) == (policy == "exclude" or _has_free_images(name, absent, background)), name
+
+
+def _has_free_images(name: str, absent: str, background: str) -> bool:
+    """An image of background alone counts only if something else is predicted there."""
+    return name == "mIoU per image" and absent == "skip" and background == "exclude"
+
+
+def test_pixels_of_a_case_are_read_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    calls, count = [], confusion.cv2.calcHist
+    monkeypatch.setattr(confusion.cv2, "calcHist", lambda *args: calls.append(args) or count(*args))
+    collect(["miou", "image_miou", "boundary_miou", "boundary_f", "size_bins"], [make_case("label_maps", 0)])
+    assert len(calls) == 1
 
 
 @pytest.mark.parametrize("kind", KINDS)

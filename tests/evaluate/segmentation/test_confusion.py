@@ -41,6 +41,7 @@ def test_agrees_with_counting_pixel_by_pixel(seed: int, num_classes: int, size: 
     expected, excluded = confusion_by_pixel(truth, predicted, num_classes, policy)
     assert confusion.matrix.tolist() == expected
     assert confusion.excluded.tolist() == excluded
+    assert confusion.unsure.tolist() == confusion_by_pixel(truth, predicted, num_classes, "exclude")[1]
     assert confusion.matrix.dtype == np.int64
     assert confusion.matrix.sum() + confusion.excluded.sum() + confusion.dropped == truth.size
     assert compute_confusion(truth, predicted, num_classes, policy).tolist() == expected
@@ -72,14 +73,14 @@ def test_hand_worked_measures() -> None:
     np.testing.assert_allclose(over, [1 / 9, 2 / 6])
     np.testing.assert_allclose(under, [2 / 9, 1 / 6])
     assert compute_pixel_accuracy(confusion) == 9 / 12
-    assert compute_coverage(confusion, np.array([3, 1])) == 12 / 16
+    assert compute_coverage(np.array([11, 5]), np.array([3, 1])) == 12 / 16
 
 
 def test_nothing_counted_is_undefined_not_an_error() -> None:
     empty = np.zeros((3, 3), np.int64)
     assert np.isnan(compute_iou(empty)).all()
     assert compute_pixel_accuracy(empty) is None
-    assert compute_coverage(empty, np.zeros(3, np.int64)) is None
+    assert compute_coverage(np.zeros(3, np.int64), np.zeros(3, np.int64)) is None
 
 
 @settings(max_examples=30, deadline=None)
@@ -137,6 +138,8 @@ def test_many_small_confusions_make_the_big_one() -> None:
     both = left + right
     assert both.matrix.tolist() == whole.matrix.tolist()
     assert both.excluded.tolist() == whole.excluded.tolist()
+    assert both.unsure.tolist() == whole.unsure.tolist()
+    assert whole.unsure.any()
     assert (both.images, both.dropped) == (whole.images, whole.dropped)
     assert left.images == 2
 

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import pickle
+
 import numpy as np
 import pytest
 
@@ -32,6 +34,7 @@ def test_hand_worked_score_names_its_conventions() -> None:
         "scored pixels": 6,
         "pixels without ground truth": 1,
         "excluded pixels": 1,
+        "predicted 255": 1,
     }
 
 
@@ -41,6 +44,16 @@ def test_the_scores_beside_it() -> None:
     assert values["mIoU foreground"] == pytest.approx((2 / 3 + 0) / 2)
     assert values["pixel accuracy"] == pytest.approx(5 / 6)
     assert values["coverage"] == pytest.approx(6 / 7)
+
+
+@pytest.mark.parametrize("policy", ["background", "exclude"])
+def test_coverage_does_not_depend_on_the_policy(policy: str) -> None:
+    truth, predicted = np.array([[0, 0, 1, 1, 2, 255]], np.uint8), np.array([[0, 255, 1, 255, 255, 255]], np.uint8)
+    confusion = Confusion(2, policy)
+    confusion.update(truth, predicted)
+    mean, _, _, coverage = segmentation_scores(pickle.loads(pickle.dumps(confusion)), CLASSES)  # noqa: S301
+    assert coverage.value == 2 / 5
+    assert (mean.counts["predicted 255"], mean.counts["excluded pixels"]) == (3, 3 * (policy == "exclude"))
 
 
 def test_names_must_fit() -> None:

@@ -118,8 +118,9 @@ def test_255_inside(label_maps: list[Path]) -> None:
     hidden = hidden[: CLASSES + 1]
     excluded, pixels = score(label_maps, hide, "exclude")
     np.testing.assert_array_equal(compute_iou(excluded.matrix), np.where(pixels > hidden, 1.0, np.nan))
-    assert compute_coverage(excluded.matrix, excluded.excluded) == (pixels - hidden).sum() / pixels.sum()
     as_background, _ = score(label_maps, hide)
+    for confusion in (excluded, as_background):
+        assert compute_coverage(pixels, confusion.unsure) == (pixels - hidden).sum() / pixels.sum()
     expected = np.divide(pixels - hidden, pixels, out=np.full(CLASSES + 1, np.nan), where=pixels > 0)
     expected[0] = pixels[0] / (pixels[0] + hidden[1:].sum())
     np.testing.assert_allclose(compute_iou(as_background.matrix), expected, rtol=1e-15)

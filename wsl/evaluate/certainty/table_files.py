@@ -22,6 +22,7 @@ from wsl.evaluate.certainty.box_curve_table import BoxCurveTable
 from wsl.evaluate.certainty.detection_table import DetectionTable
 from wsl.evaluate.certainty.histogram_table import HistogramTable
 from wsl.evaluate.certainty.pair_table import PairTable
+from wsl.evaluate.certainty.ratio_table import RatioTable
 from wsl.evaluate.certainty.segmentation_table import SegmentationTable
 from wsl.evaluate.certainty.sweep_table import SweepTable
 from wsl.evaluate.certainty.tables import Arrays, ImageTable, StoredTable
@@ -35,6 +36,7 @@ TABLES: dict[str, type[StoredTable]] = {
     table.kind: table
     for table in (
         SegmentationTable, SweepTable, BoxCurveTable, PairTable, ValueTable, HistogramTable, DetectionTable,
+        RatioTable,
     )
 }  # fmt: skip
 _HEAD = ("format", "name", "kind", "settings", "image_ids")

@@ -83,16 +83,26 @@ class BoundaryIoU:
         self._counts: Counts = np.zeros((3, num_classes + 1), np.int64)  # true, predicted, both
         self._images = 0
 
-    def update(self, ground_truth: LabelMap, prediction: LabelMap, name: str = "") -> None:
-        """Adds one image, both uint8 (H, W), values 0..N and 255; DataError when sizes differ or values do not fit."""
-        prediction, scored = find_scored_pixels(ground_truth, prediction, self.num_classes, self.predicted_ignore, name)
+    def update(
+        self, ground_truth: LabelMap, prediction: LabelMap, name: str = "", pairs: Counts | None = None
+    ) -> Counts:
+        """Adds one image, both uint8 (H, W), values 0..N and 255; DataError when sizes differ or values do not fit.
+
+        `pairs` as in `find_scored_pixels`. Returns the image's own counts, int64 (3, N+1): pixels in the true boundary
+        of each class, in the predicted one, in both.
+        """
+        prediction, scored = find_scored_pixels(
+            ground_truth, prediction, self.num_classes, self.predicted_ignore, name, pairs
+        )
         width = compute_boundary_width(ground_truth.shape[:2], self.ratio)
         true = find_boundary(ground_truth, width, self.void) & scored
         predicted = find_boundary(prediction, width, self.void) & scored
         both = true & predicted & (ground_truth == prediction)
         chosen = (ground_truth[true], prediction[predicted], ground_truth[both])
-        self._counts += [np.bincount(values, minlength=self.num_classes + 1) for values in chosen]
+        counts = np.stack([np.bincount(values, minlength=self.num_classes + 1) for values in chosen])
+        self._counts += counts
         self._images += 1
+        return counts
 
     def merge(self, other: BoundaryIoU) -> None:
         """Adds the counts of `other`, made with the same settings."""

@@ -48,9 +48,14 @@ class BoundaryF:
         self._values: dict[int, list[float]] = {}  # class id -> F of each image
         self._images = 0
 
-    def update(self, ground_truth: LabelMap, prediction: LabelMap, name: str = "") -> None:
-        """Adds one image, both uint8 (H, W), values 0..N and 255; DataError when sizes differ or values do not fit."""
-        prediction, scored = find_scored_pixels(ground_truth, prediction, self.num_classes, self.predicted_ignore, name)
+    def update(self, ground_truth: LabelMap, prediction: LabelMap, name: str = "", pairs: Counts | None = None) -> None:
+        """Adds one image, both uint8 (H, W), values 0..N and 255; DataError when sizes differ or values do not fit.
+
+        `pairs` as in `find_scored_pixels`.
+        """
+        prediction, scored = find_scored_pixels(
+            ground_truth, prediction, self.num_classes, self.predicted_ignore, name, pairs
+        )
         true_contours, contours = find_contours(ground_truth), find_contours(prediction)
         limit = (self.tolerance * math.hypot(*ground_truth.shape)) ** 2
         for class_id in self._list_present(ground_truth, prediction[scored]):

@@ -92,7 +92,11 @@ def compute_confusion(
 
 
 class Confusion:
-    """Confusion matrix over many images; `a + b` joins the counts of two halves of a data set exactly."""
+    """Confusion matrix over many images; `a + b` joins the counts of two halves of a data set exactly.
+
+    `matrix` int64 (N+1, N+1) and `excluded` int64 (N+1,) as in `reduce_pairs`; `unsure` int64 (N+1,): scored pixels of
+    each true class that were predicted as 255, whatever the policy made of them; `dropped`: pixels of ground truth 255.
+    """
 
     def __init__(self, num_classes: int, predicted_ignore: str = "background") -> None:
         check_policy(predicted_ignore, PREDICTED_IGNORE, "predicted_ignore")
@@ -100,6 +104,7 @@ class Confusion:
         self.predicted_ignore = predicted_ignore
         self.matrix: Counts = np.zeros((num_classes + 1, num_classes + 1), np.int64)
         self.excluded: Counts = np.zeros(num_classes + 1, np.int64)
+        self.unsure: Counts = np.zeros(num_classes + 1, np.int64)
         self.images = 0
         self.dropped = 0
 
@@ -112,6 +117,7 @@ class Confusion:
         matrix, excluded = reduce_pairs(pairs, self.num_classes, self.predicted_ignore, name)
         self.matrix += matrix
         self.excluded += excluded
+        self.unsure += pairs[: self.num_classes + 1, IGNORE]
         self.images += images
         self.dropped += int(pairs[IGNORE].sum())
 
@@ -122,6 +128,7 @@ class Confusion:
             raise ConfigError(f"Only equal confusions can be joined: (classes, predicted_ignore) {mine} and {theirs}.")
         self.matrix += other.matrix
         self.excluded += other.excluded
+        self.unsure += other.unsure
         self.images += other.images
         self.dropped += other.dropped
 
@@ -179,10 +186,14 @@ def compute_pixel_accuracy(confusion: Counts) -> float | None:
     return int(np.trace(confusion)) / total if total else None
 
 
-def compute_coverage(confusion: Counts, excluded: Counts) -> float | None:
-    """Share of the pixels with ground truth that the prediction decides on (is not 255); None without pixels."""
-    total = int(confusion.sum()) + int(excluded.sum())
-    return int(confusion.sum()) / total if total else None
+def compute_coverage(true: Counts, unsure: Counts) -> float | None:
+    """Share of the pixels with ground truth that the prediction decides on (is not 255); None without pixels.
+
+    true: pixels of each class in the ground truth, int64 (N+1,), excluded ones too. unsure: those of them predicted as
+    255, counted before any policy: a 255 that is scored as background is still no decision.
+    """
+    total = int(true.sum())
+    return (total - int(unsure.sum())) / total if total else None
 
 
 def count_marginals(confusion: Counts) -> tuple[Counts, Counts, Counts]:

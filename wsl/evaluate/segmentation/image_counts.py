@@ -100,8 +100,11 @@ class ImageCounter:
     def update_pairs(self, pairs: Counts, size: tuple[int, int], name: str = "") -> None:
         """Adds the image `name` of `size` (H, W) from its table of `count_pairs`."""
         matrix, _ = reduce_pairs(pairs, self.num_classes, self.predicted_ignore, name)
+        self.update_marginals(np.stack(count_marginals(matrix)), size, name)
+
+    def update_marginals(self, marginals: Counts, size: tuple[int, int], name: str = "") -> None:
+        """Adds the image `name` of `size` (H, W) from its own counts, int64 (3, N+1): true, predicted, hit."""
         self._check_new(name)
-        marginals = np.stack(count_marginals(matrix))
         class_ids = np.flatnonzero(marginals.any(axis=0))
         self._images[name] = _OneImage(name, size, class_ids, marginals[:, class_ids])
 

@@ -87,7 +87,7 @@ def segmentation_scores(
     mean = segmentation_score(confusion, classes, absent, threshold=threshold, background=background)
     foreground = average_classes(compute_iou(confusion.matrix, absent), "exclude")
     accuracy = compute_pixel_accuracy(confusion.matrix)
-    coverage = compute_coverage(confusion.matrix, confusion.excluded)
+    coverage = compute_coverage(confusion.matrix.sum(axis=1) + confusion.excluded, confusion.unsure)
 
     def beside(name: str, value: float | None, **extra: str) -> Score:
         conventions = describe_policies(absent, confusion.predicted_ignore) | extra
@@ -107,6 +107,7 @@ def _counts(confusion: Confusion) -> dict[str, int]:
         "scored pixels": int(confusion.matrix.sum()),
         "pixels without ground truth": confusion.dropped,
         "excluded pixels": int(confusion.excluded.sum()),
+        "predicted 255": int(confusion.unsure.sum()),
     }
 
 

@@ -56,9 +56,14 @@ class SizeBins:
         self._counts: Counts = np.zeros((4, num_classes + 1, len(self.edges) + 1), np.int64)
         self._images = 0
 
-    def update(self, ground_truth: LabelMap, prediction: LabelMap, name: str = "") -> None:
-        """Adds one image, both uint8 (H, W), values 0..N and 255; DataError when sizes differ or values do not fit."""
-        prediction, scored = find_scored_pixels(ground_truth, prediction, self.num_classes, self.predicted_ignore, name)
+    def update(self, ground_truth: LabelMap, prediction: LabelMap, name: str = "", pairs: Counts | None = None) -> None:
+        """Adds one image, both uint8 (H, W), values 0..N and 255; DataError when sizes differ or values do not fit.
+
+        `pairs` as in `find_scored_pixels`.
+        """
+        prediction, scored = find_scored_pixels(
+            ground_truth, prediction, self.num_classes, self.predicted_ignore, name, pairs
+        )
         for class_id in np.flatnonzero(np.bincount(ground_truth.ravel(), minlength=256)[1:IGNORE]) + 1:
             regions = _measure_regions(ground_truth == class_id, prediction == class_id, scored, self.connectivity)
             self._add(int(class_id), regions, ground_truth.size)

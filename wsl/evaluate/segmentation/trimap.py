@@ -45,9 +45,12 @@ class TrimapIoU:
         self._rings: Counts = np.zeros((len(self.widths), num_classes + 1, num_classes + 1), np.int64)
         self._images = 0
 
-    def update(self, ground_truth: LabelMap, prediction: LabelMap, name: str = "") -> None:
-        """Adds one image, both uint8 (H, W); DataError when sizes differ or values are outside 0..N and 255."""
-        whole = count_pairs(ground_truth, prediction, name)
+    def update(self, ground_truth: LabelMap, prediction: LabelMap, name: str = "", pairs: Counts | None = None) -> None:
+        """Adds one image, both uint8 (H, W); DataError when sizes differ or values are outside 0..N and 255.
+
+        `pairs`: the table of `count_pairs` of the two, where it is known already.
+        """
+        whole = count_pairs(ground_truth, prediction, name) if pairs is None else pairs
         reduce_pairs(whole, self.num_classes, "background", name)  # all values, not only those of the band
         for index, true, predicted in self._iterate_rings(ground_truth, prediction):
             pairs = count_pairs(true, predicted, name)
