@@ -146,7 +146,7 @@ class ClassSignals:
 
     def _measure_inside(self, regions: Regions) -> dict[str, Values]:
         scores, border = self.evidence.scores[self.row or 0], regions.keep(find_border(regions))
-        margin = np.maximum(compute_margin(self.evidence.scores, self.evidence.background, self.row or 0), 0)
+        margin = self._margin
         total = max(float(scores.sum(dtype=np.float64)), np.finfo(np.float32).tiny)
         areas = border.areas
         at_border = np.divide(border.sum(margin), areas, out=np.full(len(areas), np.nan), where=areas > 0)
@@ -158,10 +158,20 @@ class ClassSignals:
             "mass": regions.sum(scores) / total,
         }
 
-    def _compare_scales(self, regions: Regions) -> list[Values]:
-        size = self.evidence.label_map.shape
+    @cached_property
+    def _margin(self) -> Plane:
+        """Lead of the class over its best rival, 0 where it is behind; serves the class and its regions."""
+        return np.maximum(compute_margin(self.evidence.scores, self.evidence.background, self.row or 0), 0)
+
+    @cached_property
+    def _aligned(self) -> list[list[Plane]]:
+        """Per layer the maps of the class at single scales, in the image's pixels."""
+        height, width = self.evidence.label_map.shape
         layers = [[level[self.row or 0] for level in layer] for layer in self.evidence.levels if layer]
-        found = [compute_scale_agreement(align_levels(levels, (size[0], size[1])), regions) for levels in layers]
+        return [align_levels(levels, (height, width)) for levels in layers]
+
+    def _compare_scales(self, regions: Regions) -> list[Values]:
+        found = [compute_scale_agreement(planes, regions) for planes in self._aligned]
         return found or [np.full(regions.count, np.nan)]
 
     def _of_image(self, values: NDArray[np.float32]) -> float:
