@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 from scipy.sparse import csr_matrix
 
 from wsl.errors import ConfigError, DataError
@@ -78,10 +78,21 @@ class ImageCounts:
 
 @dataclass(frozen=True)
 class _OneImage:
+    """One image's rows as bytes: thousands of small arrays between the large ones that come and go would keep the
+    memory of those from being used again (1 GB for 10,000 images)."""
+
     image_id: str
     size: tuple[int, int]
-    class_ids: NDArray[np.intp]
-    marginals: Counts  # (3, R): true, predicted, hit
+    rows: bytes
+
+    @staticmethod
+    def pack(image_id: str, size: tuple[int, int], class_ids: Counts, marginals: Counts) -> _OneImage:
+        """class_ids int64 (R,), marginals int64 (3, R): true, predicted, hit."""
+        return _OneImage(image_id, size, np.vstack([class_ids[None], marginals]).astype(np.int64).tobytes())
+
+    def unpack(self) -> Counts:
+        """int64 (4, R): class id, true, predicted, hit."""
+        return np.frombuffer(self.rows, np.int64).reshape(4, -1)
 
 
 class ImageCounter:
@@ -106,7 +117,7 @@ class ImageCounter:
         """Adds the image `name` of `size` (H, W) from its own counts, int64 (3, N+1): true, predicted, hit."""
         self._check_new(name)
         class_ids = np.flatnonzero(marginals.any(axis=0))
-        self._images[name] = _OneImage(name, size, class_ids, marginals[:, class_ids])
+        self._images[name] = _OneImage.pack(name, size, class_ids, marginals[:, class_ids])
 
     def merge(self, other: ImageCounter) -> None:
         """Adds the images of `other`, which must have the same classes and policy."""
@@ -130,23 +141,23 @@ def _split(counts: ImageCounts) -> list[_OneImage]:
     table = np.stack([counts.true, counts.predicted, counts.hit])
     edges = np.searchsorted(counts.row_image, np.arange(len(counts.image_ids) + 1))
     return [
-        _OneImage(name, (int(size[0]), int(size[1])), counts.row_class[first:end], table[:, first:end])
+        _OneImage.pack(name, (int(size[0]), int(size[1])), counts.row_class[first:end], table[:, first:end])
         for name, size, first, end in zip(counts.image_ids, counts.sizes, edges, edges[1:], strict=False)
     ]
 
 
 def _gather(images: Iterable[_OneImage], num_classes: int, predicted_ignore: str) -> ImageCounts:
     ordered = sorted(images, key=lambda one: one.image_id)
-    lengths = [len(one.class_ids) for one in ordered]
-    marginals = np.concatenate([np.zeros((3, 0), np.int64), *[one.marginals for one in ordered]], axis=1)
+    parts = [one.unpack() for one in ordered]
+    class_ids, true, predicted, hit = np.concatenate([np.zeros((4, 0), np.int64), *parts], axis=1)
     return ImageCounts(
         num_classes=num_classes,
         predicted_ignore=predicted_ignore,
         image_ids=tuple(one.image_id for one in ordered),
         sizes=np.array([one.size for one in ordered], np.int64).reshape(-1, 2),
-        row_image=np.repeat(np.arange(len(ordered)), lengths).astype(np.int64),
-        row_class=np.concatenate([np.zeros(0, np.int64), *[one.class_ids for one in ordered]]).astype(np.int64),
-        true=marginals[0],
-        predicted=marginals[1],
-        hit=marginals[2],
+        row_image=np.repeat(np.arange(len(ordered)), [part.shape[1] for part in parts]).astype(np.int64),
+        row_class=class_ids,
+        true=true,
+        predicted=predicted,
+        hit=hit,
     )
