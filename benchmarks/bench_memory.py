@@ -37,7 +37,7 @@ def prepare(folder: Path, few: int, many: int) -> None:
         draw_dataset(folder / f"data_{count}", train=count - 1, val=1, image_size=IMAGE_SIZE, seed=0)
     classifier, _ = build_classifier("small_cnn", num_outputs=len(DRAWN_CLASSES), output_stride=8, seed=0)
     meta = CheckpointMeta(
-        "small_cnn", 32, "pooled", DRAWN_CLASSES, "background", False, "multi", IMAGE_SIZE, "benchmark", {}
+        "small_cnn", 8, "pooled", DRAWN_CLASSES, "background", False, "multi", IMAGE_SIZE, "benchmark", {}
     )  # fmt: skip
     save_checkpoint(folder / CHECKPOINT, classifier, meta)
 
