@@ -31,9 +31,11 @@ def compare_finished_runs(options: argparse.Namespace) -> int:
         write_comparison(Path(options.output), rows, classes)
     out = console()
     out.print(_whole_table(rows))
+    shown: list[list[tuple[object, ...]]] = []
     for score in dict.fromkeys(row.score for row in rows):
-        table = _class_table(rows, score, classes)
-        if table is not None:
+        table, content = _class_table(rows, score, classes), _class_rows(rows, score)
+        if table is not None and content not in shown:  # the classes of mIoU and of its foreground are the same
+            shown.append(content)
             out.print()
             out.print(table)
     out.print()
@@ -66,6 +68,11 @@ def _whole_table(rows: Sequence[RunRow]) -> Table:
             )
             last = row.score
     return table
+
+
+def _class_rows(rows: Sequence[RunRow], score: str) -> list[tuple[object, ...]]:
+    mine = [row for row in rows if row.score == score and row.class_id is not None]
+    return [(row.class_id, row.run, row.value, _difference(row)) for row in mine]
 
 
 def _class_table(rows: Sequence[RunRow], score: str, classes: Sequence[str]) -> Table | None:
