@@ -34,6 +34,8 @@ def add_arguments(parser: argparse.ArgumentParser, config_help: str) -> None:
     parser.add_argument("--score", action="append", default=[], help="runs: only this score; may be repeated")
     parser.add_argument("--images", default="same", help="runs: same (default) or common images")
     parser.add_argument("--replicates", type=int, default=1000, help="runs: bootstrap samples and swaps")
+    parser.add_argument("--level", type=float, default=0.95, help="runs: of intervals and tests; default: 0.95")
+    parser.add_argument("--interval-method", default="percentile", help="runs: percentile (default) or bca")
     parser.add_argument("--output", help="runs: CSV file of all differences")
     parser.add_argument("--config", help=config_help)
     parser.add_argument("--overwrite", action="store_true", help="replace a classifier trained with other settings")

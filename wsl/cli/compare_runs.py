@@ -13,6 +13,7 @@ from wsl.errors import ConfigError, suggest
 if TYPE_CHECKING:
     from rich.table import Table
 
+    from wsl.evaluate.certainty.resampling import Resampling
     from wsl.evaluate.certainty.run_difference import RunRow
     from wsl.evaluate.certainty.run_files import StoredRun
 
@@ -22,10 +23,12 @@ DONE = 0
 def compare_finished_runs(options: argparse.Namespace) -> int:
     """Reads the per-image tables of the runs, prints the differences, writes them as CSV if asked for."""
     from wsl.cli.tables import console
+    from wsl.evaluate.certainty.resampling import Resampling
     from wsl.evaluate.certainty.run_files import compare_runs, read_groups, write_comparison
 
     runs = read_groups(options.overrides)
-    rows = compare_runs(_choose(runs, options.score), replicates=options.replicates, images=options.images)
+    resampling = Resampling(options.replicates, options.level, method=options.interval_method)
+    rows = compare_runs(_choose(runs, options.score), resampling, options.images)
     classes = next((run.classes for run in runs if run.classes), ())
     if options.output:
         write_comparison(Path(options.output), rows, classes)
@@ -39,7 +42,7 @@ def compare_finished_runs(options: argparse.Namespace) -> int:
             out.print()
             out.print(table)
     out.print()
-    for line in _explain(rows, options.replicates):
+    for line in _explain(rows, resampling):
         out.print(line, highlight=False, markup=False, soft_wrap=True)
     return DONE
 
@@ -116,13 +119,14 @@ def _difference(row: RunRow) -> tuple[str, str, str, str]:
     )
 
 
-def _explain(rows: Sequence[RunRow], replicates: int) -> list[str]:
+def _explain(rows: Sequence[RunRow], resampling: Resampling) -> list[str]:
     images = {row.difference.images for row in rows if row.difference is not None}
+    shown = ", ".join(map(str, sorted(images)))
     lines = [
-        f"Differences to the first run on the same {', '.join(map(str, sorted(images)))} images; 95 % intervals from "
-        f"{replicates} bootstrap samples of the images, the same for both runs.",
+        f"Differences to the first run on the same {shown} images; {100 * resampling.level:g} % intervals from "
+        f"{resampling.replicates} bootstrap samples of the images, the same for both runs.",
         "p: two-sided, images swapped between the runs (bootstrap where a score cannot be swapped), after Holm's "
-        "correction for all rows of its table; * = below 0.05.",
+        f"correction for all rows of its table; * = at most {1 - resampling.level:.2g}.",
     ]
     if any(row.seeds.std is not None for row in rows):
         lines.append("±: standard deviation over seeds. The intervals are over images at these very seeds.")

@@ -22,6 +22,7 @@ THRESHOLD_HELP = (
     "another split), from:FOLDER (chosen in another evaluation); default: oracle"
 )
 PROTOCOL_HELP = "of MaxBoxAcc and PxAP, see docs/metrics.md; default: original, or wsolevaluation against its metadata"
+VALUES_HELP = "values of that rule, with commas; default: 0, 0.01, .. 0.99, for power 0.5, 1, 2, 4, .. 64"
 DONE = 0
 REPLICATES = 1000
 
@@ -43,13 +44,19 @@ def add_arguments(parser: argparse.ArgumentParser, config_help: str) -> None:
     how.add_argument("--background", default="include", help="background in the mean: include or exclude")
     how.add_argument("--missing", default="error", help="images without prediction: error, skip or background")
     how.add_argument("--rule", default="constant", help="background score of score maps: constant, or power")
-    how.add_argument("--values", default="", help="values of that rule, with commas; default: 0, 0.01, .. 0.99")
+    how.add_argument(
+        "--values",
+        default="",
+        help="values of that rule, with commas; default: 0, 0.01, .. 0.99; of power 0.5, 1, 2, .. 64",
+    )
     how.add_argument("--protocol", help=PROTOCOL_HELP)
     how.add_argument("--boundary", action="store_true", help="boundary AP of instance masks too (wsl[fast])")
     more = parser.add_argument_group("files and certainty")
     more.add_argument("--mask-root", help="folder of the masks that wsolevaluation's metadata names")
     more.add_argument("--rankings", help="CSV of predicted classes per image, for Top-1 and Top-5 localization")
     more.add_argument("--intervals", type=int, default=REPLICATES, help="bootstrap samples; 0 = no intervals")
+    more.add_argument("--level", type=float, default=0.95, help="of the intervals; default: 0.95")
+    more.add_argument("--interval-method", default="percentile", help="percentile (default) or bca")
     more.add_argument("--workers", type=int, default=os.cpu_count() or 1, help="processes; default: all cores")
     more.add_argument("--output", help="folder for scores.json, scores.csv and per_image/")
     parser.set_defaults(overwrite=False)
@@ -106,6 +113,8 @@ def _read_options(options: argparse.Namespace) -> EvaluateOptions:
         missing=options.missing,
         workers=options.workers,
         intervals=options.intervals,
+        level=options.level,
+        interval_method=options.interval_method,
         boundary=options.boundary,
         mask_root=Path(options.mask_root) if options.mask_root else None,
         rankings=Path(options.rankings) if options.rankings else None,

@@ -15,12 +15,14 @@ from pathlib import Path
 from wsl.cam.store import read_everything
 from wsl.errors import DataError
 from wsl.evaluate.accumulate import accumulate
+from wsl.evaluate.certainty.resampling import Resampling
 from wsl.evaluate.files.options import Evaluation, add_intervals, describe_classes, write_evaluation
 from wsl.evaluate.metrics import MetricSettings
+from wsl.evaluate.metrics.sweep_metrics import check_unit_range
 from wsl.evaluate.thresholds import CHOICES, GivenThreshold, ThresholdRequest
 from wsl.pipeline.context import Context
 from wsl.pipeline.label_scorer import ImageLabelScorer
-from wsl.pipeline.run_case import RunCase
+from wsl.pipeline.run_case import RunCase, to_map_case
 from wsl.pipeline.run_folder import Failure
 from wsl.pipeline.scorers import BoxScorer, InstanceScorer, MapBoxScorer, MaskScorer, Scorer
 from wsl.pipeline.work import StageFiles
@@ -84,7 +86,9 @@ def _evaluate(context: Context, sums: _Sums) -> Evaluation:
     tables = {name: table for scorer in sums.scorers for name, table in scorer.tables().items()}
     about = {"kind": "run", "split": context.config.data.split, CHOICES: _choices(sums)}
     about |= describe_classes(context.classes)
-    return add_intervals(Evaluation(scores, tables, about), context.config.evaluate.intervals, context.config.seed)
+    replicates = context.config.evaluate.intervals
+    resampling = Resampling(replicates, seed=context.config.seed) if replicates else None
+    return add_intervals(Evaluation(scores, tables, about), resampling)
 
 
 def _choices(sums: _Sums) -> dict[str, float]:
@@ -166,7 +170,10 @@ def _update(plan: _Plan, sums: _Sums, sample: Sample) -> None:
 def _read_case(plan: _Plan, sample: Sample) -> RunCase:
     """Reads everything before anything is counted, so that an image is in all scores or in none."""
     maps = read_everything(plan.files.maps(sample.image_id), sample.image_id, plan.with_views)
-    return RunCase(sample, *maps, plan.files, len(plan.classes)).load()
+    case = RunCase(sample, *maps, plan.files, len(plan.classes)).load()
+    if plan.settings.has_masks:
+        check_unit_range(to_map_case(case, plan.settings))  # reads the image too where a rule looks at it
+    return case
 
 
 def finished(context: Context, files: StageFiles) -> list[Sample]:

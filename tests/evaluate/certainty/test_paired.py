@@ -20,6 +20,7 @@ from tests.evaluate.certainty.tables_of_images import (
 )
 from tests.oracles.evaluate_certainty import class_ious, holm, mean, percentile, repeat, swap_p_value
 from wsl.errors import ConfigError, DataError
+from wsl.evaluate.certainty.detection_table import DetectionTable
 from wsl.evaluate.certainty.holm import correct_holm
 from wsl.evaluate.certainty.paired import compute_p_value, paired_class_tests, paired_test
 from wsl.evaluate.certainty.resampling import Resampling, iterate_draws
@@ -198,3 +199,34 @@ def test_equal_methods_are_told_apart_at_the_level_only(seed: int) -> None:
             runs.append(segmentation_table([{1: row} for row in zip(true, predicted, hit, strict=True)]))
         alarms += paired_test(*runs, replicates=300, seed=trial).p_value <= 0.05
     assert 0.02 <= alarms / 400 <= 0.08
+
+
+def detections(hit: bool, extra_class: int | None = None) -> DetectionTable:
+    """40 images with one object each; class 2 in the last one alone; `extra_class` is predicted but never true."""
+    images, classes = np.arange(40), np.array([1] * 39 + [2])
+    hits = np.array([True] * 39 + [hit])
+    more = 0 if extra_class is None else 1
+    return DetectionTable(
+        image_ids=tuple(f"i{index:02d}" for index in images),
+        row_image=np.concatenate([images, np.zeros(more, np.int64)]),
+        row_class=np.concatenate([classes, np.full(more, extra_class or 0, np.int64)]),
+        score=np.full(40 + more, 0.5),
+        hit=np.concatenate([hits, np.zeros(more, np.bool_)]),
+        true_image=images,
+        true_class=classes,
+        true_count=np.ones(40, np.int64),
+    )
+
+
+def test_a_class_of_one_image_is_not_decided_by_the_bootstrap() -> None:
+    found = paired_class_tests(detections(True), detections(False), replicates=200)[2]
+    assert (found.test, found.difference) == ("bootstrap", -1.0)
+    assert (found.low, found.high, found.p_value, found.corrected_p) == (None, None, None, None)
+
+
+def test_classes_that_one_run_alone_predicts_are_in_no_mean() -> None:
+    found = paired_class_tests(detections(True), detections(True, extra_class=5), replicates=50)
+    assert sorted(found) == [1, 2]
+    both = (replace(detections(True, extra), class_mean="truth_or_predicted") for extra in (5, 7))
+    with pytest.raises(DataError, match="scores of different classes"):
+        paired_class_tests(*both, replicates=50)

@@ -9,6 +9,7 @@ import pytest
 
 from wsl.data.label_maps import read_label_map, write_label_map
 from wsl.errors import ConfigError, DataError
+from wsl.evaluate.certainty.resampling import Resampling
 from wsl.evaluate.certainty.table_files import read_tables
 from wsl.evaluate.files.label_map_folders import evaluate_label_maps
 from wsl.evaluate.files.options import EvaluateOptions, add_intervals, write_evaluation
@@ -94,16 +95,16 @@ def test_tables_give_the_score_and_its_interval(tmp_path: Path) -> None:
     evaluation = evaluate_label_maps(tmp_path / "pred", tmp_path / "gt", EvaluateOptions(classes=CLASSES))
     mean = evaluation.scores[0]
     assert evaluation.tables["mIoU"].measure(np.ones((1, 8)))[0] == pytest.approx(mean.value, abs=1e-12)
-    shown = add_intervals(evaluation, 200)
+    shown = add_intervals(evaluation, Resampling(200))
     assert shown.scores[0].interval["low"] < mean.value < shown.scores[0].interval["high"]
-    assert shown.scores == add_intervals(evaluation, 200).scores
-    assert add_intervals(evaluation, 0) is evaluation
+    assert shown.scores == add_intervals(evaluation, Resampling(200)).scores
+    assert add_intervals(evaluation, None) is evaluation
+    cat = shown.scores[0].per_class["cat"]
+    assert cat["low"] < cat["iou"] < cat["high"]
     write_evaluation(tmp_path / "out", shown)
     assert read_scores(tmp_path / "out") == shown.scores
     assert read_about(tmp_path / "out")["versions"]["wsl"]
     assert read_tables(tmp_path / "out")["mIoU"].measure(np.ones((1, 8)))[0] == pytest.approx(mean.value)
-    with pytest.raises(ConfigError, match="intervals"):
-        add_intervals(evaluation, -1)
 
 
 def test_metrics_are_chosen_by_name(tmp_path: Path) -> None:
@@ -142,7 +143,7 @@ def test_binary_masks_are_no_label_maps(tmp_path: Path) -> None:
         evaluate_label_maps(tmp_path / "gt", tmp_path / "pred", EvaluateOptions(classes=CLASSES))
 
 
-@pytest.mark.parametrize("option", [{"intervals": -1}, {"workers": -3}])
-def test_numbers_below_zero_are_refused_at_once(option: dict) -> None:
-    with pytest.raises(ConfigError, match="expected a whole number from 0, but got -"):
+@pytest.mark.parametrize("option", [{"intervals": -1}, {"workers": -3}, {"intervals": 9, "level": 1.5}])
+def test_numbers_that_make_no_sense_are_refused_at_once(option: dict) -> None:
+    with pytest.raises(ConfigError, match="expected a"):
         EvaluateOptions(**option)

@@ -11,6 +11,7 @@ from PIL import Image
 from wsl.data.label_maps import write_label_map
 from wsl.data.reader import Dataset
 from wsl.errors import ConfigError, DataError
+from wsl.evaluate.certainty.resampling import Resampling
 from wsl.evaluate.files.options import EvaluateOptions, Evaluation, add_intervals, write_evaluation
 from wsl.evaluate.files.score_map_folders import MapSource, evaluate_score_maps
 from wsl.evaluate.localization.max_box_acc import MaxBoxAcc
@@ -129,7 +130,7 @@ def test_every_way_to_a_threshold(tmp_path: Path) -> None:
     assert {"pixel IoU", "pixel recall"} <= {each.name for each in evaluation.scores}
     named = [name for name in evaluation.tables if name.startswith("mIoU of score maps")]
     assert named[:3] == ["mIoU of score maps (oracle)", "mIoU of score maps (fixed)", "mIoU of score maps (val)"]
-    shown = add_intervals(evaluation, 50)
+    shown = add_intervals(evaluation, Resampling(50))
     assert all(each.interval is not None for each in shown.scores if each.name == "mIoU of score maps")
 
 
@@ -168,6 +169,29 @@ def test_any_fixed_threshold_is_scored(tmp_path: Path) -> None:
     assert values["pixel IoU"] == pytest.approx(0.333)
     power = score(tmp_path / "p", dataset, thresholds=("4",), rule="power", values=(1, 2, 4), metrics=("miou_sweep",))
     assert [each.threshold["value"] for each in power.scores] == [4.0]
+
+
+def test_values_and_thresholds_go_together(tmp_path: Path) -> None:
+    dataset = make_dataset(tmp_path, 3)
+    folder = write_maps(tmp_path / "p", dataset)
+    found = score(folder, dataset, values=(0.2, 0.4), thresholds=("0.3", "oracle"), metrics=("miou_sweep",)).scores
+    assert found[0].curve["threshold"] == [0.2, 0.3, 0.4]
+    assert score(folder, dataset, rule="power", metrics=("miou_sweep",)).scores[0].curve["threshold"][:2] == [0.5, 1.0]
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"metrics": ("seed_surface",), "thresholds": ("0.3",)}, "threshold fixed: it is for the metrics miou_sweep"),
+        ({"metrics": ("pixel_ap",), "thresholds": ("label_free:otsu",)}, "threshold label_free: it is for the metrics"),
+        ({"metrics": ("pixel_ap",), "rule": "power", "thresholds": ("4",)}, "threshold fixed: it is for the metrics"),
+        ({"metrics": ("pixel_ap",), "rule": "power"}, "rule, values: they are for miou_sweep and seed_surface"),
+    ],
+)
+def test_what_no_metric_uses_is_refused(options: dict, message: str, tmp_path: Path) -> None:
+    dataset = make_dataset(tmp_path, 2)
+    with pytest.raises(ConfigError, match=message):
+        score(write_maps(tmp_path / "p", dataset), dataset, **options)
 
 
 def test_what_would_give_a_believable_wrong_number_is_refused(tmp_path: Path) -> None:

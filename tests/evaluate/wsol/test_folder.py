@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from wsl.errors import ConfigError, DataError
+from wsl.evaluate.certainty.resampling import Resampling
 from wsl.evaluate.certainty.run_files import compare_runs, read_groups
 from wsl.evaluate.files.options import add_intervals, write_evaluation
 from wsl.evaluate.localization.max_box_acc import MaxBoxAcc
@@ -147,7 +148,7 @@ def test_tables_give_the_scores_and_intervals(tmp_path: Path, boxes: bool) -> No
         if name_table(score) in found.tables:
             (measured,) = found.tables[name_table(score)].measure(np.ones((1, 3)))
             assert measured == pytest.approx(score.value, abs=1e-12)
-    scores = add_intervals(found, 50).scores
+    scores = add_intervals(found, Resampling(50)).scores
     assert [score.name for score in scores if score.interval] == (
         ["MaxBoxAccV2", "MaxBoxAccV1@0.5"] if boxes else ["PxAP", "pIoU"]
     )
@@ -160,7 +161,7 @@ def test_runs_on_metadata_can_be_compared(tmp_path: Path) -> None:
         maps = {each: np.roll(score_map, shift, axis=1) for each, score_map in make_maps().items()}
         found = evaluate_wsol_folder(save_maps(tmp_path / f"maps {name}", maps), metadata)
         write_evaluation(tmp_path / name, found)
-    rows = compare_runs(read_groups([str(tmp_path / "good"), str(tmp_path / "bad")]), replicates=20)
+    rows = compare_runs(read_groups([str(tmp_path / "good"), str(tmp_path / "bad")]), Resampling(20))
     difference = {(row.score, row.run): row.difference for row in rows if row.class_id is None}
     assert difference["MaxBoxAccV2 (oracle)", "bad"].difference < 0
 

@@ -23,7 +23,7 @@ Measure = Callable[[Values], Values]  # weights (b, images) -> scores (b, K)
 
 @dataclass(frozen=True)
 class Interval:
-    """A score and its interval: fractions, None where undefined (see `wsl.evaluate.certainty.intervals.RULES`).
+    """A score and its interval: fractions, None where undefined (see `wsl.evaluate.certainty.intervals`).
 
     `value` is the score of the images as they are. `undefined` counts the replicates without a value.
     """

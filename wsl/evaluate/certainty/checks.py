@@ -13,10 +13,7 @@ from wsl.evaluate.certainty.tables import StoredTable, Values
 
 
 def check_rows(table: StoredTable, **columns: NDArray[Any]) -> None:
-    """DataError unless ids differ, `row_image` points to them, and every column has one entry per row.
-
-    Columns of counts are integer and not negative, other columns finite.
-    """
+    """DataError unless ids differ, `row_image` points to them, and every column has one entry per row."""
     ids, kind = table.image_ids, table.kind
     if not ids:
         raise DataError(f"{kind}: expected at least one image, but got none.")

@@ -59,8 +59,9 @@ class DetectionTable(StoredTable):
 
     @cached_property
     def class_ids(self) -> tuple[int, ...]:
-        """The classes with detections or objects, ascending."""
-        return tuple(int(class_id) for class_id in np.union1d(self.row_class, self.true_class))
+        """The classes in the mean, ascending: those with objects, and with "truth_or_predicted" those predicted."""
+        wanted = self.true_class if self.class_mean == "truth" else np.union1d(self.row_class, self.true_class)
+        return tuple(int(class_id) for class_id in np.unique(wanted))
 
     def measure(self, weights: ArrayLike) -> Values:
         """Mean AP, float64 (B,), under whole weights (B, n); NaN without an object."""

@@ -8,12 +8,8 @@ from scipy.special import ndtr, ndtri
 from wsl.evaluate.certainty.resampling import Resampling
 from wsl.evaluate.certainty.tables import Values
 
-FEWEST_IMAGES = 3
-MOST_UNDEFINED = 0.1
-RULES = {
-    "few images": f"no interval below {FEWEST_IMAGES} images",
-    "undefined replicates": f"left out; no interval when more than {MOST_UNDEFINED:.0%} are undefined",
-}
+FEWEST_IMAGES = 3  # no interval below
+MOST_UNDEFINED = 0.1  # no interval when a larger share of the replicates is undefined; a smaller one is left out
 
 Ends = tuple[float | None, float | None]
 
@@ -21,7 +17,8 @@ Ends = tuple[float | None, float | None]
 def find_interval(
     value: float, replicates: Values, left_out: Values | None, images: int, resampling: Resampling
 ) -> Ends:
-    """(low, high) of `replicates` (R,) around `value`; None, None where the `RULES` give no interval.
+    """(low, high) of `replicates` (R,) around `value`; None, None where there is none (too few images,
+    or too many undefined replicates).
 
     A replicate is undefined (NaN) when it drew no image from which the score could be had. A class that occurs in one
     or two images misses about 37 % or 14 % of the replicates: what the others say of it is no interval. `left_out`

@@ -132,7 +132,9 @@ def _describe(
     difference = float(found.values[column])
     left_out = None if found.left_out is None else found.left_out[:, column]
     low, high = find_interval(difference, found.drawn[:, column], left_out, images, resampling)
-    p_value = None if np.isnan(difference) else compute_p_value(difference, worlds)
+    # bootstrap worlds in which a class of one or two images is left out say nothing of it, as they give no interval
+    undecided = np.isnan(difference) or (test == "bootstrap" and low is None)
+    p_value = None if undecided else compute_p_value(difference, worlds)
     first, second = (to_optional(value) for value in values)
     return PairedDifference(
         first,

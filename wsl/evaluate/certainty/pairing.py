@@ -32,6 +32,11 @@ def align(tables: Sequence[Measured], images: str = "same") -> list[Measured]:
     aligned = [_select(table, kept) for table in tables]
     for other in aligned[1:]:
         _check_truth(aligned[0], other)
+        if aligned[0].class_ids != other.class_ids:
+            raise DataError(
+                f"The runs have scores of different classes, {aligned[0].class_ids} and {other.class_ids}: "
+                "only equal ones can be compared."
+            )
     return aligned
 
 

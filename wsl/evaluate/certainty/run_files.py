@@ -5,10 +5,11 @@ from __future__ import annotations
 import csv
 import io
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from wsl.errors import ConfigError, DataError
+from wsl.evaluate.certainty.resampling import Resampling
 from wsl.evaluate.certainty.run_difference import RunRow, compare_tables
 from wsl.evaluate.certainty.table_files import read_tables
 from wsl.evaluate.certainty.tables import ImageTable
@@ -69,15 +70,13 @@ def _show_group(name: str, runs: int) -> str:
     return name if runs == 1 else f"{name}, {runs} seeds"
 
 
-def compare_runs(
-    runs: Sequence[StoredRun], *, replicates: int = 1000, seed: int = 0, images: str = "same"
-) -> list[RunRow]:
+def compare_runs(runs: Sequence[StoredRun], resampling: Resampling, images: str = "same") -> list[RunRow]:
     """Differences of all common scores to the first run; see `compare_tables`. ConfigError for other class lists."""
     known = {run.classes for run in runs if run.classes}
     if len(known) > 1:
         raise ConfigError(f"Runs with different classes cannot be compared: {' and '.join(map(str, sorted(known)))}.")
     pairs = [(run.name, run.tables) for run in runs]
-    return compare_tables(pairs, replicates=replicates, seed=seed, images=images)
+    return compare_tables(pairs, **asdict(resampling), images=images)
 
 
 def name_of_class(row: RunRow, classes: Sequence[str]) -> str:

@@ -73,10 +73,6 @@ class SweepTable(StoredTable):
         best = find_best(mean_iou(iou, self.background))
         return iou[np.arange(len(iou)), best]
 
-    def curve(self, weights: ArrayLike) -> Values:
-        """mIoU at every threshold: float64 (B, T)."""
-        return mean_iou(self._class_curves(weights), self.background)
-
     @cached_property
     def chosen(self) -> int:
         """Position of the threshold: the given one, or the best for all images with equal weights."""

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 from wsl.errors import ConfigError
-from wsl.evaluate.certainty.bootstrap import bootstrap
+from wsl.evaluate.certainty.bootstrap import bootstrap, bootstrap_classes
+from wsl.evaluate.certainty.resampling import Resampling
 from wsl.evaluate.certainty.run_files import CLASSES
 from wsl.evaluate.certainty.table_files import write_tables
 from wsl.evaluate.certainty.tables import ImageTable
@@ -24,10 +25,11 @@ class EvaluateOptions:
 
     classes: names for a folder of PNGs, in the order of their ids. kind: what the prediction is, "auto" = guessed.
     split: which part of a data set is scored. metrics: names, "all", or none for the default ones. thresholds: see
-    `wsl.evaluate.thresholds.WAYS`. rule, values, protocol, predicted_ignore, absent, background: see
-    `MetricSettings`; protocol None is "original", against wsolevaluation's metadata "wsolevaluation". missing: see
-    `pair_files`. workers: processes. intervals: bootstrap samples for intervals, 0 = none; seed: of them. boundary:
-    boundary AP of masks too. mask_root, rankings: see `evaluate_wsol_folder`.
+    `wsl.evaluate.thresholds.WAYS`. rule, values, predicted_ignore, absent, background: see `MetricSettings`. protocol:
+    of MaxBoxAcc and PxAP; None is the ground truth's own, for a data set "original", for wsolevaluation's metadata
+    "wsolevaluation". missing: see `pair_files`. workers: processes. intervals: bootstrap samples for intervals, 0 =
+    none; level, interval_method, seed: of them, see `bootstrap`. boundary: boundary AP of masks too. mask_root,
+    rankings: see `evaluate_wsol_folder`.
     """
 
     classes: ClassSet | None = None
@@ -44,6 +46,8 @@ class EvaluateOptions:
     missing: str = "error"
     workers: int = 1
     intervals: int = 0
+    level: float = 0.95
+    interval_method: str = "percentile"
     seed: int = 0
     boundary: bool = False
     mask_root: Path | None = None
@@ -53,6 +57,11 @@ class EvaluateOptions:
         for name, value in (("intervals", self.intervals), ("workers", self.workers)):
             if value < 0:
                 raise ConfigError(f"{name}: expected a whole number from 0, but got {value}.")
+        self.resampling()
+
+    def resampling(self) -> Resampling | None:
+        """How intervals are drawn; None when none are wanted. ConfigError for a level or method that there is not."""
+        return Resampling(self.intervals, self.level, self.seed, self.interval_method) if self.intervals else None
 
     def settings(
         self,
@@ -94,11 +103,10 @@ def describe_classes(classes: ClassSet) -> dict[str, Any]:
     return {CLASSES: [classes.background_name, *classes.names]}
 
 
-def add_intervals(evaluation: Evaluation, replicates: int, seed: int = 0) -> Evaluation:
-    """Bootstrap intervals over images for the scores that have a table; as it is for 0 replicates."""
-    if replicates < 0:
-        raise ConfigError(f"intervals: expected a number of bootstrap samples from 0, but got {replicates}.")
-    if not replicates:
+def add_intervals(evaluation: Evaluation, resampling: Resampling | None) -> Evaluation:
+    """Bootstrap intervals over images for the scores that have a table, and for each of their classes; as it is for
+    None."""
+    if resampling is None:
         return evaluation
     taken: set[str] = set()
     scores = []
@@ -106,21 +114,27 @@ def add_intervals(evaluation: Evaluation, replicates: int, seed: int = 0) -> Eva
         name = name_table(score, taken)
         taken.add(name)
         table = evaluation.tables.get(name)
-        scores.append(score if table is None else replace(score, interval=_find_interval(table, replicates, seed)))
+        scores.append(score if table is None else _add_interval(score, table, resampling, evaluation.about))
     return replace(evaluation, scores=scores)
 
 
-def _find_interval(table: ImageTable, replicates: int, seed: int) -> dict[str, Any] | None:
-    found = bootstrap(table, replicates=replicates, seed=seed)
-    if found.low is None or found.high is None:
-        return None
-    return {
+def _add_interval(score: Score, table: ImageTable, resampling: Resampling, about: Mapping[str, Any]) -> Score:
+    options = asdict(resampling)
+    found = bootstrap(table, **options)
+    interval = {
         "low": found.low,
         "high": found.high,
         "level": found.level,
         "method": f"bootstrap over images, {found.method}",
-        "replicates": replicates,
+        "replicates": found.replicates,
     }
+    names = about.get(CLASSES, [])
+    per_class = {name: dict(measures) for name, measures in score.per_class.items()}
+    for class_id, each in bootstrap_classes(table, **options).items():
+        name = names[class_id] if class_id < len(names) else f"class {class_id}"
+        if name in per_class:
+            per_class[name] |= {"low": each.low, "high": each.high}
+    return replace(score, interval=None if found.low is None else interval, per_class=per_class)
 
 
 def write_evaluation(folder: Path, evaluation: Evaluation) -> None:

@@ -58,7 +58,7 @@ def evaluate_paths(
         "ground truth": ground_truth.name,
         "prediction": prediction.name,
     }
-    return add_intervals(replace(found, about=about | found.about), options.intervals, options.seed)
+    return add_intervals(replace(found, about=about | found.about), options.resampling())
 
 
 @dataclass(frozen=True)

@@ -186,6 +186,7 @@ def _give(
 ) -> list[GivenThreshold]:
     """The thresholds that are known before these images are scored: fixed, and chosen on other images."""
     choosing = {name: CHOOSING[name] for name in names if name in CHOOSING}
+    _check_requests(requests, names, options)
     given = _give_fixed(requests, list(choosing.values()), options.rule)
     for request in requests:
         if request.way == "from":
@@ -200,6 +201,23 @@ def _give(
             how = {"chosen on": f"split {request.what}, {len(other)} images"}
             given += [GivenThreshold(each, value, "val", how) for each, value in found.about[CHOICES].items()]
     return given
+
+
+def _check_requests(requests: Sequence[ThresholdRequest], names: Sequence[str], options: EvaluateOptions) -> None:
+    """Raises ConfigError for thresholds and values that none of the metrics would use."""
+    for request in requests:
+        users = [name for name in CHOOSING if request.way != "label_free" or name != "pixel_ap"]
+        if options.rule == "power" and request.way == "fixed":
+            users = ["miou_sweep"]
+        if request.way != "oracle" and not set(users) & set(names):
+            raise ConfigError(
+                f"threshold {request.way}: it is for the metrics {', '.join(users)}, but only {', '.join(names)} "
+                "is computed: leave it out, or name one of these metrics."
+            )
+    if (options.rule != "constant" or options.values) and not {"miou_sweep", "seed_surface"} & set(names):
+        raise ConfigError(
+            f"rule, values: they are for miou_sweep and seed_surface, but only {', '.join(names)} is computed."
+        )
 
 
 def _give_fixed(requests: Sequence[ThresholdRequest], metrics: Sequence[str], rule: str) -> list[GivenThreshold]:

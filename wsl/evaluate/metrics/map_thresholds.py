@@ -28,7 +28,7 @@ def list_thresholds(metric: str, settings: MetricSettings, label_free: LabelFree
     if label_free is None or not label_free.images:
         return given
     chosen = [label_free.choose(rule) for rule in label_free.rules]
-    how = {"images used": label_free.images}
+    how = {"images used" if metric == "miou" else "maps used": label_free.images}  # boxes: a map per class
     return given + [
         GivenThreshold(metric, each.threshold, "label_free", {"label-free rule": each.rule} | how) for each in chosen
     ]

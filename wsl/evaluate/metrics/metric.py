@@ -18,6 +18,7 @@ from wsl.types import ClassSet
 
 KINDS = ("label_maps", "score_maps", "boxes")
 STEPS = 100
+POWERS = (0.5, 1, 2, 4, 8, 16, 32, 64)  # exponents of (1 - max)^x; PSA's are 4 to 32
 
 
 @dataclass(frozen=True)
@@ -25,10 +26,10 @@ class MetricSettings:
     """What all metrics are told.
 
     `predicted_ignore`, `absent`, `background`: policies of segmentation scores. `steps`: the sweep over score maps has
-    the thresholds 0, 1/steps, .. below 1. `rule`: background rule of the sweep, `values` its values if not these
-    steps. `protocol`: of MaxBoxAcc and PxAP. `requests`: the thresholds at which score maps are scored, besides the
-    curve; `given`: those of them that are known before the images are read. `has_masks`, `has_boxes`: what there is to
-    score against.
+    the thresholds 0, 1/steps, .. below 1. `rule`: background rule of the sweep; `values`: its values, if not these
+    steps or, for `power`, POWERS. `protocol`: of MaxBoxAcc and PxAP. `requests`: the thresholds at which score maps
+    are scored, besides the curve; `given`: those of them that are known before the images are read. `has_masks`,
+    `has_boxes`: what there is to score against.
     """
 
     classes: ClassSet
@@ -46,10 +47,9 @@ class MetricSettings:
 
     def sweep_values(self) -> NDArray[np.float64]:
         """The values of the background rule, ascending and different, those of `given` among them."""
-        if self.values:
-            return np.unique(self.values)
         own = [each.value for each in self.given if each.metric == "miou"]
-        return np.unique([*self.list_steps(), *own])
+        default = POWERS if self.rule == "power" else self.list_steps()
+        return np.unique([*(self.values or default), *own])
 
     def list_steps(self) -> NDArray[np.float64]:
         """0, 1/steps, .. below 1."""
