@@ -69,6 +69,12 @@ def _parse_value(number: str, text: str) -> float:
         ) from None
 
 
+def find_needs(requests: Sequence[ThresholdRequest]) -> frozenset[str]:
+    """What the label-free rules that are asked for need beyond the maps: "image", "views"."""
+    rules = [LABEL_FREE_RULES.get(request.what) for request in requests if request.way == "label_free"]
+    return frozenset(need for rule in rules for need in rule.needs)
+
+
 def give_fixed(requests: Sequence[ThresholdRequest], metrics: Sequence[str]) -> list[GivenThreshold]:
     """The fixed thresholds, the same number for each of `metrics`."""
     values = [float(request.what) for request in requests if request.way == "fixed"]

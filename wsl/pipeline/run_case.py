@@ -11,10 +11,10 @@ from wsl.data.images import read_image, read_image_size
 from wsl.data.label_maps import read_label_map
 from wsl.errors import DataError
 from wsl.evaluate.metrics import MetricSettings
-from wsl.evaluate.metrics.case import ScoreMapCase
+from wsl.evaluate.metrics.case import ScoreMapCase, list_objects
+from wsl.evaluate.thresholds import find_needs
 from wsl.pipeline.map_files import rank_classes
 from wsl.pipeline.work import StageFiles, read_boxes
-from wsl.seeds.label_free import LABEL_FREE_RULES
 from wsl.types import Box, Image, LabelMap, Sample, ScoreMaps, Scores
 
 
@@ -77,7 +77,6 @@ class RunCase:
 
 def to_map_case(case: RunCase, settings: MetricSettings) -> ScoreMapCase:
     """The image is read only where a label-free rule looks at it."""
-    rules = [LABEL_FREE_RULES.get(each.what) for each in settings.requests if each.way == "label_free"]
     instances = case.sample.instances
     return ScoreMapCase(
         image_id=case.sample.image_id,
@@ -85,8 +84,8 @@ def to_map_case(case: RunCase, settings: MetricSettings) -> ScoreMapCase:
         class_ids=case.maps.class_ids,
         size=case.maps.size,
         truth=case.truth,
-        boxes=None if instances is None else tuple(each.box for each in instances if not each.crowd),
+        boxes=None if instances is None else list_objects(instances),
         ranking=rank_classes(case.pyramid),
-        image=case.image if any("image" in rule.needs for rule in rules) else None,
+        image=case.image if "image" in find_needs(settings.requests) else None,
         views=case.views,
     )

@@ -19,7 +19,7 @@ from wsl.evaluate.certainty.resampling import Resampling
 from wsl.evaluate.files.options import Evaluation, add_intervals, describe_classes, write_evaluation
 from wsl.evaluate.metrics import MetricSettings
 from wsl.evaluate.metrics.sweep_metrics import check_unit_range
-from wsl.evaluate.thresholds import CHOICES, GivenThreshold, ThresholdRequest
+from wsl.evaluate.thresholds import CHOICES, GivenThreshold, ThresholdRequest, find_needs
 from wsl.pipeline.context import Context
 from wsl.pipeline.label_scorer import ImageLabelScorer
 from wsl.pipeline.run_case import RunCase, to_map_case
@@ -103,13 +103,12 @@ def _choices(sums: _Sums) -> dict[str, float]:
 
 def _make_plan(context: Context, files: StageFiles, samples: Sequence[Sample]) -> _Plan:
     settings = _make_settings(context, files, samples)
-    rules = [LABEL_FREE_RULES.get(each.what) for each in settings.requests if each.way == "label_free"]
     return _Plan(
         classes=context.classes,
         settings=settings,
         single_label=context.data.single_label,
         has_boxes=context.data.has_boxes,
-        with_views=any("views" in rule.needs for rule in rules),
+        with_views="views" in find_needs(settings.requests),
         files=files,
         min_area=context.config.export.min_area,
     )

@@ -18,9 +18,9 @@ from tests.evaluate.certainty.tables_of_images import (
 )
 from tests.oracles.evaluate_certainty import at_threshold, best_column, class_ious, mean, repeat, sweep_curve
 from wsl.errors import ConfigError, DataError
-from wsl.evaluate.certainty.segmentation_table import SegmentationTable, compute_iou_of_sums
+from wsl.evaluate.certainty.segmentation_table import SegmentationTable
 from wsl.evaluate.certainty.sweep_table import SweepTable
-from wsl.evaluate.segmentation.confusion import ABSENT, Confusion, compute_iou, count_marginals
+from wsl.evaluate.segmentation.confusion import ABSENT, Confusion, compute_iou, compute_iou_of_counts, count_marginals
 from wsl.evaluate.segmentation.image_counts import ImageCounter
 from wsl.evaluate.segmentation.sweep import BackgroundSweep
 
@@ -114,7 +114,7 @@ def test_iou_of_sums_follows_the_policies_of_the_confusion() -> None:
     matrix[0, 3] = 2
     sums = [column.astype(float) for column in count_marginals(matrix)]
     for absent in ABSENT:
-        np.testing.assert_array_equal(compute_iou_of_sums(*sums, absent), compute_iou(matrix, absent))
+        np.testing.assert_array_equal(compute_iou_of_counts(*sums, absent), compute_iou(matrix, absent))
 
 
 def test_subset_and_pickle_keep_the_numbers() -> None:

@@ -17,10 +17,11 @@ from wsl.evaluate.certainty.checks import (
     check_thresholds,
     to_weights,
 )
-from wsl.evaluate.certainty.grouped_sums import RowGroups, count_hits, divide, weigh_rows
+from wsl.evaluate.certainty.grouped_sums import RowGroups, count_hits, weigh_rows
 from wsl.evaluate.certainty.tables import Integers, StoredTable, Values, find_class_ids
 from wsl.evaluate.certainty.threshold_choice import find_best, find_threshold_below, parse_threshold
 from wsl.evaluate.certainty.value_table import ValueTable
+from wsl.evaluate.segmentation.confusion import divide
 
 
 @dataclass(frozen=True, eq=False)

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from wsl.evaluate.certainty.tables import Integers, Values
+from wsl.evaluate.segmentation.confusion import divide
 
 _LARGEST_FLOAT32 = 2**24  # whole numbers up to here are exact in float32
 
@@ -56,13 +57,6 @@ def weigh_rows(weights: Values, row_image: Integers) -> NDArray[np.floating]:
 def count_hits(row_weights: NDArray[np.floating], hits: NDArray[np.bool_]) -> Values:
     """Sums (B, T) of `hits` bool (R, T) under weights (B, R) of `weigh_rows`."""
     return np.asarray(row_weights @ hits.astype(row_weights.dtype), np.float64)
-
-
-def divide(numerator: Values, denominator: Values) -> Values:
-    """numerator / denominator, NaN where the denominator is 0."""
-    result = np.full(np.broadcast_shapes(numerator.shape, denominator.shape), np.nan)
-    np.divide(numerator, denominator, out=result, where=denominator > 0)
-    return result
 
 
 def mean_defined(values: Values) -> Values:

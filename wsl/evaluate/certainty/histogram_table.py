@@ -11,10 +11,10 @@ from numpy.typing import ArrayLike, NDArray
 
 from wsl.errors import DataError
 from wsl.evaluate.certainty.checks import check_counts, check_rows, check_thresholds, to_weights
-from wsl.evaluate.certainty.grouped_sums import RowGroups, divide
+from wsl.evaluate.certainty.grouped_sums import RowGroups
 from wsl.evaluate.certainty.tables import Integers, StoredTable, Values, find_class_ids, sort_lines
 from wsl.evaluate.certainty.threshold_choice import find_best, find_threshold, parse_threshold
-from wsl.evaluate.segmentation.confusion import check_policy
+from wsl.evaluate.segmentation.confusion import check_policy, divide
 
 SCORES = ("pxap", "piou")
 OFF_OBJECT, ON_OBJECT = 0, 1

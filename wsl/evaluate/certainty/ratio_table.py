@@ -10,8 +10,8 @@ from numpy.typing import ArrayLike, NDArray
 
 from wsl.errors import DataError
 from wsl.evaluate.certainty.checks import check_rows, to_weights
-from wsl.evaluate.certainty.grouped_sums import divide
 from wsl.evaluate.certainty.tables import Integers, StoredTable, Values, sort_lines
+from wsl.evaluate.segmentation.confusion import divide
 
 
 @dataclass(frozen=True, eq=False)

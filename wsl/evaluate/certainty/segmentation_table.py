@@ -11,17 +11,15 @@ from numpy.typing import ArrayLike, NDArray
 
 from wsl.errors import DataError
 from wsl.evaluate.certainty.checks import check_counts, check_rows, to_weights
-from wsl.evaluate.certainty.grouped_sums import RowGroups, divide, mean_defined
+from wsl.evaluate.certainty.grouped_sums import RowGroups, mean_defined
 from wsl.evaluate.certainty.tables import Integers, StoredTable, Values, sort_lines
-from wsl.evaluate.segmentation.confusion import ABSENT, BACKGROUND_POLICIES, PREDICTED_IGNORE, check_policy
-
-
-def compute_iou_of_sums(true: Values, predicted: Values, hit: Values, absent: str) -> Values:
-    """`compute_iou` for sums of any shape (..., N+1): NaN for the classes left out of the mean."""
-    iou = divide(hit, true + predicted - hit)
-    if absent == "zero":
-        return np.nan_to_num(iou, nan=0.0)
-    return np.where(true > 0, iou, np.nan) if absent == "ground_truth" else iou
+from wsl.evaluate.segmentation.confusion import (
+    ABSENT,
+    BACKGROUND_POLICIES,
+    PREDICTED_IGNORE,
+    check_policy,
+    compute_iou_of_counts,
+)
 
 
 @dataclass(frozen=True, eq=False)
@@ -72,7 +70,7 @@ class SegmentationTable(StoredTable):
 
     def measure_class_sums(self, sums: Values) -> Values:
         """IoU of each class of `sums`."""
-        return compute_iou_of_sums(sums[..., 0], sums[..., 1], sums[..., 2], self.absent)
+        return compute_iou_of_counts(sums[..., 0], sums[..., 1], sums[..., 2], self.absent)
 
     def truth(self) -> NDArray[np.int64] | None:
         """(image, class, true pixels) of the classes that are in an image."""

@@ -15,12 +15,12 @@ from wsl.evaluate.certainty.segmentation_table import (
     SegmentationTable,
     check_segmentation_policies,
     check_segmentation_rows,
-    compute_iou_of_sums,
     find_truth,
     mean_iou,
 )
 from wsl.evaluate.certainty.tables import Integers, StoredTable, Values
 from wsl.evaluate.certainty.threshold_choice import find_best, find_threshold, parse_threshold
+from wsl.evaluate.segmentation.confusion import compute_iou_of_counts
 from wsl.evaluate.segmentation.scores import average_classes
 
 
@@ -104,7 +104,7 @@ class SweepTable(StoredTable):
         rows = np.concatenate([self.true[:, None], self.predicted, self.hit], axis=1)
         sums = np.moveaxis(self._groups.sum(to_weights(weights, len(self.image_ids)), rows), 1, 2)
         last = 1 + len(self.thresholds)
-        return compute_iou_of_sums(sums[:, :1], sums[:, 1:last], sums[:, last:], self.absent)
+        return compute_iou_of_counts(sums[:, :1], sums[:, 1:last], sums[:, last:], self.absent)
 
     @cached_property
     def _groups(self) -> RowGroups:

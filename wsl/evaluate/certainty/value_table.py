@@ -11,9 +11,9 @@ from numpy.typing import ArrayLike, NDArray
 
 from wsl.errors import ConfigError, DataError
 from wsl.evaluate.certainty.checks import check_rows, to_weights
-from wsl.evaluate.certainty.grouped_sums import RowGroups, divide, mean_defined
+from wsl.evaluate.certainty.grouped_sums import RowGroups, mean_defined
 from wsl.evaluate.certainty.tables import Integers, StoredTable, Values, find_class_ids, sort_lines
-from wsl.evaluate.segmentation.confusion import check_policy
+from wsl.evaluate.segmentation.confusion import check_policy, divide
 
 MEANS = ("pairs", "classes")
 

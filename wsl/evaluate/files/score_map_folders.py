@@ -6,7 +6,6 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
@@ -23,13 +22,14 @@ from wsl.evaluate.files.paired_maps import Prediction, pair_maps
 from wsl.evaluate.files.score_map_files import MapFile, ReadMap, read_map_file
 from wsl.evaluate.files.sources import TruthSet, open_truth, read_size, read_truth
 from wsl.evaluate.metrics import MetricSettings, choose_metrics
-from wsl.evaluate.metrics.case import ScoreMapCase
+from wsl.evaluate.metrics.case import ScoreMapCase, list_objects
 from wsl.evaluate.result import Score
 from wsl.evaluate.thresholds import (
     CHOICES,
     SETTINGS,
     GivenThreshold,
     ThresholdRequest,
+    find_needs,
     give_fixed,
     give_from_folder,
     parse_requests,
@@ -70,7 +70,7 @@ class _Item:
             class_ids=maps.class_ids,
             size=size,
             truth=read_truth(self.truth, len(work.settings.classes)) if work.settings.has_masks else None,
-            boxes=_true_boxes(sample),
+            boxes=None if sample is None or sample.instances is None else list_objects(sample.instances),
             ranking=maps.ranking,
             image=read_image(sample.image_path) if sample is not None and "image" in work.needs else None,
             views=maps.views,
@@ -90,12 +90,6 @@ class _Item:
                 "ground truth is a folder of label maps, name them all with --classes FILE."
             )
         return found
-
-
-def _true_boxes(sample: Sample | None) -> Any:
-    if sample is None or sample.instances is None:
-        return None
-    return tuple(instance.box for instance in sample.instances if not instance.crowd)
 
 
 @dataclass(frozen=True)
@@ -166,8 +160,7 @@ def _update(work: _Work, sums: MetricSums, item: _Item) -> None:
 
 def _find_needs(requests: Sequence[ThresholdRequest], truth: TruthSet) -> frozenset[str]:
     """What the label-free rules need beyond the maps; ConfigError when it is the images and there are none."""
-    rules = [request.what for request in requests if request.way == "label_free"]
-    needs = frozenset(need for rule in rules for need in LABEL_FREE_RULES.get(rule).needs)
+    needs, rules = find_needs(requests), [each.what for each in requests if each.way == "label_free"]
     if "image" in needs and any(isinstance(source, Path) for source in truth.sources.values()):
         raise ConfigError(
             f"{truth.name}: the label-free rule '{rules[0]}' looks at the images, but this is a folder of label maps: "

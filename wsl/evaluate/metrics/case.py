@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -52,5 +53,10 @@ class BoxCase:
 
     @property
     def objects(self) -> tuple[Box, ...]:
-        """True boxes of single objects; a crowd is no object that a box could find."""
-        return tuple(instance.box for instance in self.instances if not instance.crowd)
+        """See `list_objects`."""
+        return list_objects(self.instances)
+
+
+def list_objects(instances: Sequence[Instance]) -> tuple[Box, ...]:
+    """True boxes of single objects; a crowd is no object that a box could find."""
+    return tuple(instance.box for instance in instances if not instance.crowd)

@@ -12,6 +12,7 @@ from wsl.types import IGNORE, LabelMap
 
 Counts = NDArray[np.int64]
 Values = NDArray[np.float64]
+Sums = NDArray[np.int64] | NDArray[np.float64]  # counts, or counts of weighted images
 
 PREDICTED_IGNORE = ("background", "exclude", "error")
 ABSENT = ("skip", "zero", "ground_truth")
@@ -149,8 +150,9 @@ def compute_iou(confusion: Counts, absent: str = "skip") -> Values:
     return compute_iou_of_counts(*count_marginals(confusion), absent)
 
 
-def compute_iou_of_counts(true: Counts, predicted: Counts, hit: Counts, absent: str = "skip") -> Values:
-    """The same from pixel counts of true, predicted and rightly predicted pixels, int64 (..., N+1) each."""
+def compute_iou_of_counts(true: Sums, predicted: Sums, hit: Sums, absent: str = "skip") -> Values:
+    """The same from the counts of true, predicted and rightly predicted pixels, (..., N+1) each, which may be weighted
+    sums over images. Shapes that broadcast will do."""
     check_policy(absent, ABSENT, "absent")
     iou = divide(hit, true + predicted - hit)
     if absent == "zero":
@@ -201,8 +203,8 @@ def count_marginals(confusion: Counts) -> tuple[Counts, Counts, Counts]:
     return confusion.sum(axis=1), confusion.sum(axis=0), np.diagonal(confusion)
 
 
-def divide(numerator: Counts, denominator: Counts) -> Values:
-    """Quotient of counts of equal shape, float64, NaN where there is nothing to divide by."""
-    result = np.full(numerator.shape, np.nan)
+def divide(numerator: Sums, denominator: Sums) -> Values:
+    """Quotient of counts or of weighted sums, float64, NaN where there is nothing to divide by."""
+    result = np.full(np.broadcast_shapes(numerator.shape, denominator.shape), np.nan)
     np.divide(numerator, denominator, out=result, where=denominator > 0)
     return result
