@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from wsl.errors import ConfigError, DataError
-from wsl.evaluate.result import Score, write_scores
+from wsl.evaluate.result import Score, name_table, write_scores
 from wsl.evaluate.thresholds import (
     CHOICES,
     GivenThreshold,
@@ -13,7 +13,6 @@ from wsl.evaluate.thresholds import (
     add_gap,
     give_fixed,
     give_from_folder,
-    name_table,
     parse_requests,
     refuse_overlap,
 )

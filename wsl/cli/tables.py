@@ -12,8 +12,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from wsl.evaluate.result import Score
-from wsl.evaluate.thresholds import name_table
+from wsl.evaluate.result import Score, name_table
 
 
 class _Output(Console):

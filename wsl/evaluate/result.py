@@ -7,7 +7,7 @@ import io
 import json
 import math
 import platform
-from collections.abc import Mapping, Sequence
+from collections.abc import Container, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
 from typing import Any
@@ -69,6 +69,16 @@ def to_optional(value: float) -> float | None:
 def name_class(class_id: int, classes: ClassSet | None) -> str:
     """The name under which a class appears in `per_class`; "class 3" where no names are known."""
     return classes.name_of(class_id) if classes else f"class {class_id}"
+
+
+def name_table(score: Score, taken: Container[str] = ()) -> str:
+    """The name of a score's per-image table: the score's, and how its threshold was found. `taken` names are avoided
+    by adding the threshold itself."""
+    if score.threshold is None:
+        return score.name
+    rule = score.threshold.get("label-free rule")
+    name = f"{score.name} ({score.threshold['provenance']}{f' {rule}' if rule else ''})"
+    return name if name not in taken else f"{name[:-1]} {score.threshold['value']:g})"
 
 
 def write_scores(folder: Path, scores: Sequence[Score], about: Mapping[str, Any] | None = None) -> None:

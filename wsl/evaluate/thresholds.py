@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Container, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -117,13 +117,3 @@ def add_gap(score: Score, given: GivenThreshold, best: float | None) -> Score:
     """`score` at a given threshold, with how it was found and how much less it is than the oracle's `best`."""
     gap = None if best is None or score.value is None else best - score.value
     return replace(score, threshold={**(score.threshold or {}), **given.record(), "gap to oracle": gap})
-
-
-def name_table(score: Score, taken: Container[str] = ()) -> str:
-    """The name of a score's per-image table: the score's, and how its threshold was found. `taken` names are avoided
-    by adding the threshold itself."""
-    if score.threshold is None:
-        return score.name
-    rule = score.threshold.get("label-free rule")
-    name = f"{score.name} ({score.threshold['provenance']}{f' {rule}' if rule else ''})"
-    return name if name not in taken else f"{name[:-1]} {score.threshold['value']:g})"

@@ -24,7 +24,6 @@ from wsl.evaluate.segmentation.scores import segmentation_score
 from wsl.evaluate.segmentation.sweep import BackgroundSweep
 from wsl.localize.boxes import boxes_of
 from wsl.pipeline.comparison_cases import Case, ClassPredictor
-from wsl.pipeline.scorers import rename
 from wsl.refine.refiner import RefineInput, Refiner, build_refiner, label_map_of
 from wsl.seeds.background import compute_background
 from wsl.seeds.labels import seed_label_map
@@ -141,7 +140,7 @@ class SweepScorer:
             self.sweep.update(maps.scores, maps.class_ids, case.truth, case.sample.image_id)
 
     def scores(self) -> list[Score]:
-        return [rename(self.sweep.best(self.classes, self.absent), "CAM mIoU")]
+        return [replace(self.sweep.best(self.classes, self.absent), name="CAM mIoU")]
 
     @property
     def threshold(self) -> float:

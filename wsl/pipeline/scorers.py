@@ -14,9 +14,8 @@ from wsl.evaluate.metrics import MetricSet, MetricSettings
 from wsl.evaluate.metrics.case import BoxCase, LabelMapCase
 from wsl.evaluate.metrics.label_map_metrics import BoundaryMiou, Miou
 from wsl.evaluate.metrics.sweep_metrics import SweepMiou
-from wsl.evaluate.result import Score
+from wsl.evaluate.result import Score, name_table
 from wsl.evaluate.segmentation.baseline import centre_box_label_map
-from wsl.evaluate.thresholds import name_table
 from wsl.export.coco import iterate_annotations
 from wsl.export.record import ExportRecord
 from wsl.pipeline.run_case import RunCase, to_map_case
@@ -206,8 +205,3 @@ def _show_area(min_area: float) -> str:
 
 def _has_masks(instances: Sequence[Instance]) -> bool:
     return all(instance.segmentation is not None for instance in instances)
-
-
-def rename(score: Score, name: str) -> Score:
-    """The same score under another name."""
-    return replace(score, name=name)

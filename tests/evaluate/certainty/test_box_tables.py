@@ -135,7 +135,7 @@ def test_images_without_a_row_are_images() -> None:
     ("settings", "error", "message"),
     [
         ({"version": 3}, ConfigError, "version: expected 1 or 2"),
-        ({"iou_thresholds": ()}, ConfigError, "iou_thresholds: expected values"),
+        ({"iou_thresholds": ()}, ConfigError, "iou_thresholds: expected different values"),
         ({"threshold": "fixed:0.05"}, DataError, "not in the table; expected at least 0.1"),
     ],
 )

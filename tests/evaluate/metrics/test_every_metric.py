@@ -13,8 +13,9 @@ from wsl.errors import ConfigError
 from wsl.evaluate.metrics import METRICS, MetricSet, MetricSettings, choose_metrics
 from wsl.evaluate.metrics.case import BoxCase, LabelMapCase, ScoreMapCase
 from wsl.evaluate.metrics.metric import KINDS
+from wsl.evaluate.result import name_table
 from wsl.evaluate.segmentation import confusion
-from wsl.evaluate.thresholds import GivenThreshold, name_table, parse_requests
+from wsl.evaluate.thresholds import GivenThreshold, parse_requests
 from wsl.types import Box, ClassSet, Instance
 
 CLASSES = ClassSet(("cat", "dog", "cow"))

@@ -14,8 +14,7 @@ from wsl.evaluate.files.options import add_intervals, write_evaluation
 from wsl.evaluate.localization.max_box_acc import MaxBoxAcc
 from wsl.evaluate.localization.pixel_ap import PixelAp
 from wsl.evaluate.localization.pixel_protocols import PIXEL_PROTOCOLS
-from wsl.evaluate.result import Score
-from wsl.evaluate.thresholds import name_table
+from wsl.evaluate.result import Score, name_table
 from wsl.evaluate.wsol.folder import evaluate_wsol_folder
 from wsl.evaluate.wsol.masks import WsolMasks
 from wsl.evaluate.wsol.metadata import read_wsol_metadata

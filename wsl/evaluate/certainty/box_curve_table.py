@@ -11,7 +11,6 @@ from numpy.typing import ArrayLike, NDArray
 
 from wsl.errors import ConfigError, DataError
 from wsl.evaluate.certainty.checks import (
-    check_iou_thresholds,
     check_overlaps,
     check_rows,
     check_thresholds,
@@ -21,6 +20,7 @@ from wsl.evaluate.certainty.grouped_sums import RowGroups, count_hits, weigh_row
 from wsl.evaluate.certainty.tables import Integers, StoredTable, Values, find_class_ids
 from wsl.evaluate.certainty.threshold_choice import find_best, find_threshold_below, parse_threshold
 from wsl.evaluate.certainty.value_table import ValueTable
+from wsl.evaluate.localization.box_protocols import check_iou_thresholds
 from wsl.evaluate.segmentation.confusion import divide
 
 

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from wsl.errors import ConfigError, DataError
+from wsl.errors import DataError
 from wsl.evaluate.certainty.tables import StoredTable, Values
 
 
@@ -48,12 +48,6 @@ def check_thresholds(kind: str, thresholds: NDArray[Any], columns: NDArray[Any])
         raise DataError(f"{kind}: expected one threshold per column, but got {thresholds.shape} for {columns.shape}.")
     if thresholds.dtype.kind != "f" or not np.isfinite(thresholds).all():
         raise DataError(f"{kind}, thresholds: expected finite floating numbers, but got {thresholds.dtype}.")
-
-
-def check_iou_thresholds(values: tuple[float, ...]) -> None:
-    """ConfigError unless there is at least one value and all are in (0, 1]."""
-    if not values or not all(0 < value <= 1 for value in values):
-        raise ConfigError(f"iou_thresholds: expected values in (0, 1], but got {values}.")
 
 
 def to_weights(weights: ArrayLike, images: int) -> Values:

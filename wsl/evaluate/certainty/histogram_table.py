@@ -14,10 +14,10 @@ from wsl.evaluate.certainty.checks import check_counts, check_rows, check_thresh
 from wsl.evaluate.certainty.grouped_sums import RowGroups
 from wsl.evaluate.certainty.tables import Integers, StoredTable, Values, find_class_ids, sort_lines
 from wsl.evaluate.certainty.threshold_choice import find_best, find_threshold, parse_threshold
-from wsl.evaluate.segmentation.confusion import check_policy, divide
+from wsl.evaluate.localization.pixel_histograms import ON_OBJECT, compute_curves, compute_pixel_ap
+from wsl.evaluate.segmentation.confusion import check_policy
 
 SCORES = ("pxap", "piou")
-OFF_OBJECT, ON_OBJECT = 0, 1
 
 
 @dataclass(frozen=True, eq=False)
@@ -59,19 +59,19 @@ class HistogramTable(StoredTable):
         """PxAP or pIoU, float64 (B,), under weights (B, n); NaN without a pixel on (PxAP) or for (pIoU) an object."""
         pooled = self._pool(to_weights(weights, len(self.image_ids)))
         if self.score == "pxap":
-            return compute_area(pooled)
-        curve = compute_iou_curve(pooled)
+            return compute_pixel_ap(pooled)
+        curve = compute_curves(pooled)[2]
         return _pick(curve, self._columns(curve))
 
     def measure_classes(self, weights: ArrayLike) -> Values:
         """The same for the pixels of each class, float64 (B, C)."""
         array = to_weights(weights, len(self.image_ids))
         groups = RowGroups.by_class(self.row_image, self.row_class, self.class_ids)
-        columns = self._columns(compute_iou_curve(self._pool(array))) if self.score == "piou" else None
+        columns = self._columns(compute_curves(self._pool(array))[2]) if self.score == "piou" else None
         values = []
         for group in range(len(self.class_ids)):
             pooled = self._pool(array, groups.rows_of(group))
-            values.append(compute_area(pooled) if columns is None else _pick(compute_iou_curve(pooled), columns))
+            values.append(compute_pixel_ap(pooled) if columns is None else _pick(compute_curves(pooled)[2], columns))
         return np.stack(values, axis=1) if values else np.zeros((len(array), 0))
 
     def truth(self) -> NDArray[np.int64]:
@@ -93,7 +93,7 @@ class HistogramTable(StoredTable):
         value = parse_threshold(self.threshold)
         if value is not None:
             return find_threshold(self.thresholds, value)
-        return int(find_best(compute_iou_curve(self._pool(np.ones((1, len(self.image_ids))))))[0])
+        return int(find_best(compute_curves(self._pool(np.ones((1, len(self.image_ids)))))[2])[0])
 
     def _pool(self, weights: Values, rows: NDArray[np.intp] | None = None) -> Values:
         """Summed histograms (B, 2, T), exact; `rows` in parts, for their float64 form is large."""
@@ -104,30 +104,6 @@ class HistogramTable(StoredTable):
             part = chosen[start : start + 1024]
             pooled += weights[:, self.row_image[part]] @ self.counts[part].reshape(len(part), -1).astype(np.float64)
         return pooled.reshape(len(weights), 2, bins)
-
-
-def compute_area(pooled: Values) -> Values:
-    """PxAP (B,) of histograms (B, 2, T), as `compute_pixel_ap` for weighted counts; NaN without a pixel on the object.
-
-    Sum over thresholds i >= 1, from the highest, of Prec[i] * (Rec[i] - Rec[i-1]) (Choe et al., CVPR 2020).
-    """
-    false, true = _exceeding(pooled)
-    precision = np.nan_to_num(divide(true, true + false), nan=0.0)
-    recall = divide(true, true[:, :1])
-    area: Values = (precision[:, :-1] * (recall[:, :-1] - recall[:, 1:])).sum(axis=1)
-    return area
-
-
-def compute_iou_curve(pooled: Values) -> Values:
-    """TP / (TP + FP + FN) at each threshold, float64 (B, T), of histograms (B, 2, T)."""
-    false, true = _exceeding(pooled)
-    return divide(true, true[:, :1] + false)
-
-
-def _exceeding(pooled: Values) -> tuple[Values, Values]:
-    """Pixels off and on the object with a score of at least each threshold, (B, T) both."""
-    predicted = np.cumsum(pooled[:, :, ::-1], axis=2)[:, :, ::-1]
-    return predicted[:, OFF_OBJECT], predicted[:, ON_OBJECT]
 
 
 def _pick(curve: Values, columns: NDArray[np.intp]) -> Values:

@@ -9,9 +9,10 @@ from typing import ClassVar
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from wsl.evaluate.certainty.checks import check_iou_thresholds, check_overlaps, check_rows
+from wsl.evaluate.certainty.checks import check_overlaps, check_rows
 from wsl.evaluate.certainty.tables import Integers, StoredTable, Values
 from wsl.evaluate.certainty.value_table import MEANS, ValueTable
+from wsl.evaluate.localization.box_protocols import check_iou_thresholds
 from wsl.evaluate.segmentation.confusion import check_policy
 
 BOXES = ("top", "any")

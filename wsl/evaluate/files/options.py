@@ -14,8 +14,8 @@ from wsl.evaluate.certainty.run_files import CLASSES
 from wsl.evaluate.certainty.table_files import write_tables
 from wsl.evaluate.certainty.tables import ImageTable
 from wsl.evaluate.metrics import MetricSettings
-from wsl.evaluate.result import Score, describe_versions, write_scores
-from wsl.evaluate.thresholds import GivenThreshold, ThresholdRequest, name_table
+from wsl.evaluate.result import Score, describe_versions, name_table, write_scores
+from wsl.evaluate.thresholds import GivenThreshold, ThresholdRequest
 from wsl.types import ClassSet
 
 

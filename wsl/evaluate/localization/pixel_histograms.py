@@ -7,13 +7,14 @@ has a bin of its own and the last one stays empty. A pixel is predicted at a thr
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from wsl.compiled import load_compiled
 from wsl.errors import ConfigError
-from wsl.evaluate.segmentation.confusion import Counts, Values
+from wsl.evaluate.segmentation.confusion import Counts, Sums, Values, divide
 from wsl.types import Mask
 
 OFF_OBJECT, ON_OBJECT, IGNORED = 0, 1, 2
@@ -74,20 +75,23 @@ def _count_plain(values: NDArray[np.float64], labels: PixelLabels, edges: NDArra
     return cells[: 2 * bins].reshape(2, bins).astype(np.int64)
 
 
-def compute_curves(counts: Counts) -> tuple[Values, Values, Values]:
-    """(precision, recall, IoU) at the left edge of each bin, float64 (..., B) for histograms (..., 2, B).
+def compute_curves(counts: Sums) -> tuple[Values, Values, Values]:
+    """(precision, recall, IoU) at the left edge of each bin, float64 (..., B) for histograms (..., 2, B), whole or
+    weighted.
 
     TP / (TP + FP), TP / (TP + FN), TP / (TP + FP + FN). Precision is NaN where nothing is predicted, recall and IoU
     without a pixel on the object.
     """
-    predicted = np.cumsum(counts[..., ::-1], axis=-1, dtype=np.int64)[..., ::-1]
+    # int32 would overflow, and weighted counts stay floating
+    exact = np.float64 if counts.dtype.kind == "f" else np.int64
+    predicted: Any = np.cumsum(counts[..., ::-1], axis=-1, dtype=exact)[..., ::-1]
     false, true = predicted[..., OFF_OBJECT, :], predicted[..., ON_OBJECT, :]
     positives = true[..., :1]
     union = np.where(positives > 0, positives + false, 0)
-    return _divide(true, true + false), _divide(true, positives), _divide(true, union)
+    return divide(true, true + false), divide(true, positives), divide(true, union)
 
 
-def compute_pixel_ap(counts: Counts) -> Values:
+def compute_pixel_ap(counts: Sums) -> Values:
     """PxAP of histograms (..., 2, B), float64 (...,) in [0, 1]; NaN without a pixel on the object.
 
     Sum over thresholds, from the highest, of Prec[i] * (Rec[i] - Rec[i-1]) for i >= 1, leaving out thresholds at which
@@ -97,9 +101,3 @@ def compute_pixel_ap(counts: Counts) -> Values:
     steps = np.nan_to_num(precision[..., :-1], nan=0.0) * (recall[..., :-1] - recall[..., 1:])
     area: Values = steps.sum(axis=-1)
     return area
-
-
-def _divide(numerator: Counts, denominator: Counts) -> Values:
-    result = np.full(np.broadcast_shapes(numerator.shape, denominator.shape), np.nan)
-    np.divide(numerator, denominator, out=result, where=denominator > 0)
-    return result

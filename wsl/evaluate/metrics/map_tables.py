@@ -10,8 +10,7 @@ from wsl.evaluate.certainty.histogram_table import HistogramTable
 from wsl.evaluate.certainty.tables import ImageTable, index_images
 from wsl.evaluate.localization.max_box_acc import MaxBoxAcc
 from wsl.evaluate.localization.pixel_ap import PixelAp
-from wsl.evaluate.result import Score
-from wsl.evaluate.thresholds import name_table
+from wsl.evaluate.result import Score, name_table
 
 _VERSIONS = {"MaxBoxAccV2": 2, "BoxAccV2": 2, "MaxBoxAccV1@0.5": 1, "BoxAccV1@0.5": 1}
 _PIXEL_SCORES = {"PxAP": "pxap", "pIoU": "piou"}

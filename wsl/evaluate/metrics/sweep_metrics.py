@@ -13,10 +13,10 @@ from wsl.evaluate.certainty.tables import ImageTable
 from wsl.evaluate.metrics.case import ScoreMapCase
 from wsl.evaluate.metrics.map_thresholds import add_evidence, asks_oracle, list_thresholds, make_label_free
 from wsl.evaluate.metrics.metric import MetricSettings, register_metric
-from wsl.evaluate.result import Score
+from wsl.evaluate.result import Score, name_table
 from wsl.evaluate.segmentation.seed_surface import compute_seed_surface, seed_surface_score
 from wsl.evaluate.segmentation.sweep import BackgroundSweep
-from wsl.evaluate.thresholds import GivenThreshold, add_gap, name_table
+from wsl.evaluate.thresholds import GivenThreshold, add_gap
 
 ROUNDING = 1e-4  # what interpolation may add
 

@@ -6,14 +6,11 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import ArrayLike
-from scipy.sparse import csr_matrix
 
 from wsl.errors import ConfigError, DataError
 from wsl.evaluate.segmentation.confusion import (
     PREDICTED_IGNORE,
     Counts,
-    Values,
     check_policy,
     count_marginals,
     count_pairs,
@@ -41,39 +38,11 @@ class ImageCounts:
     predicted: Counts
     hit: Counts
 
-    def merge(self, other: ImageCounts) -> ImageCounts:
-        """The images of both; ConfigError for other settings, DataError for an image that is in both."""
-        mine, theirs = (self.num_classes, self.predicted_ignore), (other.num_classes, other.predicted_ignore)
-        if mine != theirs:
-            raise ConfigError(f"Only equal counts can be joined: (classes, predicted_ignore) {mine} and {theirs}.")
-        doubles = sorted(set(self.image_ids) & set(other.image_ids))
-        if doubles:
-            raise DataError(f"image '{doubles[0]}': expected a different id for each image, but this one came twice.")
-        return _gather([*_split(self), *_split(other)], *mine)
-
-    def add_up(self, weights: ArrayLike | None = None) -> tuple[Values, Values, Values]:
-        """(true, predicted, hit) of the data set, float64 (..., N+1), each image taken `weights` times.
-
-        `weights` (..., I), for example (B, I) for B bootstrap samples; None = each image once. One sparse matrix
-        product: `compute_iou_of_counts` makes IoUs of the result. DataError when the last axis is not I long.
-        """
-        given = np.ones(len(self.image_ids)) if weights is None else np.asarray(weights, np.float64)
-        if given.ndim == 0 or given.shape[-1] != len(self.image_ids):
-            raise DataError(f"weights: expected (..., {len(self.image_ids)}), one per image, but got {given.shape}.")
-        true, predicted, hit = (self._weigh(values, given) for values in (self.true, self.predicted, self.hit))
-        return true, predicted, hit
-
     def dense(self, values: Counts) -> Counts:
         """One of the row arrays as int64 (I, N+1), 0 where there is no row."""
         table = np.zeros((len(self.image_ids), self.num_classes + 1), np.int64)
         table[self.row_image, self.row_class] = values
         return table
-
-    def _weigh(self, values: Counts, weights: Values) -> Values:
-        shape = (len(self.image_ids), self.num_classes + 1)
-        rows = csr_matrix((values.astype(np.float64), (self.row_image, self.row_class)), shape)
-        flat = weights.reshape(-1, shape[0])
-        return np.asarray((rows.T @ flat.T).T).reshape(*weights.shape[:-1], shape[1])
 
 
 @dataclass(frozen=True)
@@ -135,15 +104,6 @@ class ImageCounter:
     def _check_new(self, name: str) -> None:
         if name in self._images:
             raise DataError(f"image '{name}': expected a different id for each image, but this one came twice.")
-
-
-def _split(counts: ImageCounts) -> list[_OneImage]:
-    table = np.stack([counts.true, counts.predicted, counts.hit])
-    edges = np.searchsorted(counts.row_image, np.arange(len(counts.image_ids) + 1))
-    return [
-        _OneImage.pack(name, (int(size[0]), int(size[1])), counts.row_class[first:end], table[:, first:end])
-        for name, size, first, end in zip(counts.image_ids, counts.sizes, edges, edges[1:], strict=False)
-    ]
 
 
 def _gather(images: Iterable[_OneImage], num_classes: int, predicted_ignore: str) -> ImageCounts:
