@@ -3,102 +3,39 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import Any
+from collections.abc import Mapping, Sequence
+from typing import Any, ClassVar
 
 import numpy as np
-from numpy.typing import NDArray
 
-from wsl.checks import check_image, check_label_map, check_same_size, check_scores
 from wsl.errors import ConfigError, DataError
+from wsl.refine.inputs import Evidence as Evidence
+from wsl.refine.inputs import RefineInput as RefineInput
 from wsl.registry import Registry, check_option_names
-from wsl.seeds.labels import check_class_ids, label_of_evidence
-from wsl.types import BACKGROUND, IGNORE, Image, LabelMap, Scores
+from wsl.seeds.labels import label_of_evidence
+from wsl.types import LabelMap
 
-Evidence = NDArray[np.float32]  # (K + 1, H, W), >= 0, background first
-
-# Scores normalised in float32 may pass 1 by a few units in the last place.
-ROUNDING = 1e-4
-
-
-def _check_unit_range(values: NDArray[np.float32], name: str) -> None:
-    if values.size and not (values.min() >= -ROUNDING and values.max() <= 1 + ROUNDING):
-        raise DataError(
-            f"{name}: expected values in [0, 1], but got {values.min():g}..{values.max():g}; normalise them first."
-        )
-
-
-@dataclass(frozen=True)
-class RefineInput:
-    """What is known of one image before refinement; checked here, before any backend sees it.
-
-    image: uint8 (H, W, 3) RGB. scores: floating (K, H, W) in [0, 1] for `class_ids`, kept as float32.
-    background: floating (H, W) in [0, 1], kept as float32. seeds: uint8 (H, W) with 0, `class_ids` and 255, or None.
-    Raises DataError for NaN or inf, unequal sizes, values outside [0, 1] and ids that do not fit.
-    """
-
-    image: Image
-    scores: Scores
-    seeds: LabelMap | None
-    class_ids: tuple[int, ...]
-    background: NDArray[np.float32]
-
-    def __post_init__(self) -> None:
-        check_image(self.image)
-        self._check_planes()
-        check_class_ids(self.class_ids, len(self.scores))
-        for name in ("scores", "background"):
-            values = np.asarray(getattr(self, name), np.float32)
-            _check_unit_range(values, name)
-            object.__setattr__(self, name, np.clip(values, 0, 1))
-        if self.seeds is not None:
-            self._check_seeds(self.seeds)
-
-    def _check_planes(self) -> None:
-        check_scores(self.scores)
-        if self.background.ndim != 2:
-            raise DataError(f"background: expected floating (H, W), but got {self.background.shape}.")
-        check_scores(self.background[None], "background")
-        check_same_size(self.image, np.moveaxis(self.scores, 0, -1), "image", "scores")
-        check_same_size(self.image, self.background, "image", "background")
-
-    def _check_seeds(self, seeds: LabelMap) -> None:
-        check_label_map(seeds, "seeds")
-        check_same_size(self.image, seeds, "image", "seeds")
-        present = np.flatnonzero(np.bincount(seeds.ravel(), minlength=256)).tolist()
-        strange = sorted(set(present) - {BACKGROUND, IGNORE, *self.class_ids})
-        if strange:
-            raise DataError(f"seeds: expected only 0, 255 and the classes {self.class_ids}, but found {strange}.")
-
-    @property
-    def size(self) -> tuple[int, int]:
-        """(height, width)."""
-        return self.image.shape[0], self.image.shape[1]
-
-    def stack(self) -> Evidence:
-        """float32 (K + 1, H, W): background, then scores."""
-        return np.concatenate([self.background[None], self.scores])
-
-    def seed_index(self) -> NDArray[np.intp]:
-        """Seeds as channel numbers, (H, W): 0 background, i + 1 for `class_ids[i]`, -1 where they say 255."""
-        if self.seeds is None:
-            raise DataError("seeds: expected a seed label map, but got None; make one with seed_label_map.")
-        channel = np.full(256, -1, np.intp)
-        channel[[BACKGROUND, *self.class_ids]] = np.arange(len(self.class_ids) + 1)
-        return channel[self.seeds]
+GUIDES = ("features", "attention", "edges")  # what `Refiner.guide` may name
 
 
 class Refiner(ABC):
     """One refinement method. Subclasses are frozen dataclasses whose fields are the options: picklable, without state.
 
-    A call is a pure function of one image, so images may be spread over processes.
+    A call is a pure function of one image, so images may be spread over processes and threads.
+    `keeps_cues`: in a chain, seeds are the original ones, not the labels of the refiner before.
     """
+
+    keeps_cues: ClassVar[bool] = False
 
     @property
     @abstractmethod
     def needs(self) -> str:
         """`scores`, `seeds` (which must then not be None) or `either`."""
+
+    @property
+    def guide(self) -> str:
+        """Kind of `RefineInput.guide` that is wanted, one of `GUIDES`; "" = none."""
+        return ""
 
     @abstractmethod
     def compute_evidence(self, inputs: RefineInput) -> Evidence:
@@ -108,13 +45,27 @@ class Refiner(ABC):
         """Class evidence float32 (K + 1, H, W), >= 0, background first.
 
         An image without classes is background everywhere (ones), and no backend is asked.
-        Raises DataError when the method needs seeds and there are none.
+        Raises DataError when the method needs seeds or a guide and there is none.
         """
-        if not inputs.class_ids:
-            return np.ones((1, *inputs.size), np.float32)
-        if self.needs == "seeds" and inputs.seeds is None:
+        return self.refine_all([inputs])[0]
+
+    def refine_all(self, inputs: Sequence[RefineInput]) -> list[Evidence]:
+        """Evidence of several label sets of one image, as if each were refined alone."""
+        for one in inputs:
+            self._check(one)
+        if not inputs or not inputs[0].class_ids:
+            return [np.ones((1, *one.size), np.float32) for one in inputs]
+        return self.compute_all(inputs)
+
+    def compute_all(self, inputs: Sequence[RefineInput]) -> list[Evidence]:
+        """`compute_evidence` of each; methods that share work between label sets of one image override it."""
+        return [self.compute_evidence(one) for one in inputs]
+
+    def _check(self, inputs: RefineInput) -> None:
+        if self.needs == "seeds" and inputs.seeds is None and inputs.class_ids:
             raise DataError(f"{type(self).__name__} needs seeds, but got None; make them with seed_label_map.")
-        return self.compute_evidence(inputs)
+        if self.guide and inputs.guide is None and inputs.class_ids:
+            raise DataError(f"{type(self).__name__} needs a guide of kind '{self.guide}', but got None.")
 
 
 REFINERS: Registry[type[Refiner]] = Registry("refiner")
@@ -129,12 +80,31 @@ def check_at_least(name: str, value: float, least: float, *, strictly: bool = Fa
         )
 
 
-def build_refiner(name: str, **options: Any) -> Refiner:
-    """The refiner of that name with its options; ConfigError with the nearest name for an unknown name or option."""
+def build_refiner(name: str | Sequence[str], **options: Any) -> Refiner:
+    """The refiner of that name with its options; a list of names is a chain, whose options are {name: {option: value}}.
+
+    ConfigError with the nearest name for an unknown name or option.
+    """
+    if not isinstance(name, str):
+        return _build_chain(name, options)
     method = REFINERS.get(name)
     check_option_names(f"refine.method={name}", method, options)
     refiner: Refiner = method(**options)
     return refiner
+
+
+def _build_chain(names: Sequence[str], options: Mapping[str, Any]) -> Refiner:
+    from wsl.refine.chain import Chain  # it is a refiner itself
+
+    if not names or not all(isinstance(name, str) for name in names):
+        raise ConfigError(f"refine.method: expected a refiner's name or a list of names, but got {names!r}.")
+    for name, own in options.items():
+        if name not in names or not isinstance(own, Mapping):
+            raise ConfigError(
+                f"refine.options: for the chain {list(names)} expected {{refiner: {{option: value}}}} with these "
+                f"refiners, but got {name}={own!r}."
+            )
+    return Chain(tuple(build_refiner(name, **options.get(name, {})) for name in names))
 
 
 def label_map_of(evidence: Evidence, class_ids: Sequence[int]) -> LabelMap:
