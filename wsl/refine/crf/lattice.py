@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import lru_cache
-from importlib.util import find_spec
 from types import ModuleType
 
 import numpy as np
@@ -13,7 +12,7 @@ from numpy.typing import NDArray
 from wsl.compiled import load_compiled
 from wsl.errors import ConfigError, DataError
 from wsl.refine.crf.kernels import Floats, compute_positions
-from wsl.refine.crf.simplices import find_simplices
+from wsl.refine.crf.simplices import compute_scales, find_simplices
 from wsl.refine.crf.vertices import Grid, fit_grid, join_vertices
 
 Indices = NDArray[np.uint32]
@@ -31,8 +30,9 @@ class Lattice:
     """A Gaussian over N feature vectors, as an (N, N) operator S S' of low cost: `filter_planes` applies it.
 
     corners: uint32 (N, d + 1), the lattice vertices around each pixel. weights: float32 (N, d + 1), how much of the
-    pixel each takes, times the pixel's norm. after, before: uint32 (d + 1, M), the next vertex of each of the M along
-    every axis, M where there is none. row_sums: float32 (N,), the filtered image of ones.
+    pixel each takes, times the pixel's norm. after, before: uint32 (d + 1, M + 1), the next vertex of each of the M
+    along every axis; number M stands for a vertex that is not there, and is its own neighbour. row_sums: float32 (N,),
+    the filtered image of ones.
     """
 
     corners: Indices
@@ -43,7 +43,7 @@ class Lattice:
 
     @property
     def vertices(self) -> int:
-        return self.after.shape[1]
+        return self.after.shape[1] - 1
 
 
 def find_loops(backend: str) -> ModuleType | None:
@@ -53,7 +53,7 @@ def find_loops(backend: str) -> ModuleType | None:
     """
     if backend not in ("auto", "compiled", "numpy"):
         raise ConfigError(f"backend: expected auto, compiled or numpy, but got '{backend}'.")
-    loops = None if backend == "numpy" or not find_spec(COMPILED) else load_compiled(COMPILED)
+    loops = None if backend == "numpy" else load_compiled(COMPILED)
     if backend == "compiled" and loops is None:
         raise ConfigError("backend=compiled: numba is missing or WSL_COMPILED is 0; use backend=auto.")
     return loops
@@ -77,7 +77,7 @@ def build_lattice(features: Floats, loops: ModuleType | None) -> Lattice:
             f"{LARGEST_COORDINATE:g}; use a larger value."
         )
     if loops is not None and grid.bits + (pixels * (dimension + 1) + 64).bit_length() <= 62:
-        corners, weights, after, before = loops.join_vertices(features, *grid.as_arrays())
+        corners, weights, after, before = loops.join_vertices(features, compute_scales(dimension), *grid.as_arrays())
     else:
         corners, weights, after, before = _join_in_numpy(features, grid)
     return _normalise(corners, weights, after, before, loops)
@@ -127,7 +127,7 @@ def _filter_in_numpy(lattice: Lattice, plane: Floats) -> Floats:
     slicing = csr_array(parts, shape=(pixels, lattice.vertices + 1))
     values = slicing.T @ plane  # the last row stays 0 and stands for missing neighbours
     for after, before in zip(lattice.after, lattice.before, strict=True):
-        values[:-1] += np.float32(0.5) * (values[after] + values[before])
+        values += np.float32(0.5) * (values[after] + values[before])
     filtered: Floats = slicing @ values
     return filtered
 

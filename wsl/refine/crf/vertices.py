@@ -72,7 +72,7 @@ def fit_grid(features: Floats) -> Grid:
 
 
 def join_vertices(simplices: Simplices, grid: Grid) -> tuple[Indices, Indices, Indices]:
-    """(corners (N, d + 1), after (d + 1, M), before (d + 1, M)); see `Lattice`."""
+    """(corners (N, d + 1), after (d + 1, M + 1), before (d + 1, M + 1)); see `Lattice`."""
     if grid.bits > MOST_BITS:
         return _join_wide(simplices)
     dimension = len(simplices.steps)
@@ -91,21 +91,22 @@ def _link(keys: Counts, grid: Grid) -> tuple[Indices, Indices]:
     strides, corners = grid.strides, len(grid.strides)
     is_last = keys >= (corners - 1) * grid.volume
     following = np.where(is_last, sum(strides) - (corners - 1) * grid.volume, grid.volume)
-    after = np.full((corners, len(keys)), len(keys), np.uint32)
+    after = np.full((corners, len(keys) + 1), len(keys), np.uint32)
     for axis, stride in enumerate(strides):
         wanted = keys + following - stride
         place = np.minimum(np.searchsorted(keys, wanted), len(keys) - 1)
         found = keys[place] == wanted
-        after[axis, found] = place[found]
+        after[axis, :-1][found] = place[found]
     return after, _reverse(after)
 
 
 def _reverse(after: Indices) -> Indices:
-    vertices = after.shape[1]
-    before = np.full((len(after), vertices + 1), vertices, np.uint32)
+    missing = after.shape[1] - 1
+    before = np.full(after.shape, missing, np.uint32)
     for axis, following in enumerate(after):
-        before[axis, following] = np.arange(vertices)
-    return np.ascontiguousarray(before[:, :-1])
+        before[axis, following] = np.arange(missing + 1)
+    before[:, missing] = missing
+    return before
 
 
 def _join_wide(simplices: Simplices) -> tuple[Indices, Indices, Indices]:
@@ -114,14 +115,14 @@ def _join_wide(simplices: Simplices) -> tuple[Indices, Indices, Indices]:
     rows = [corner + (dimension + 1) * simplices.find_corner(corner).T for corner in range(dimension + 1)]
     places: Any = np.stack(rows, axis=1).reshape(-1, dimension)
     known, corners = np.unique(places, axis=0, return_inverse=True)
-    after = np.full((dimension + 1, len(known)), len(known), np.uint32)
+    after = np.full((dimension + 1, len(known) + 1), len(known), np.uint32)
     for axis in range(dimension + 1):
         step = np.ones(dimension, np.int64)
         step[axis : axis + 1] -= dimension + 1
         _, both = np.unique(np.concatenate([known, known + step]), axis=0, return_inverse=True)
         name = np.full(both.max() + 1, len(known), np.uint32)
         name[both.ravel()[: len(known)]] = np.arange(len(known))
-        after[axis] = name[both.ravel()[len(known) :]]
+        after[axis, :-1] = name[both.ravel()[len(known) :]]
     return _as_indices(corners.reshape(-1, dimension + 1)), after, _reverse(after)
 
 
