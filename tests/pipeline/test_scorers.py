@@ -8,6 +8,7 @@ import numpy as np
 import PIL.Image
 import pytest
 
+from tests.oracles.evaluate_decided import precision_by_pixel
 from wsl.cam.preset import PRESETS
 from wsl.cam.pyramid import MapPyramid
 from wsl.cam.store import read_everything, write_pyramid
@@ -79,6 +80,12 @@ def test_scores_of_masks_are_those_of_the_simple_sums(tmp_path: Path) -> None:
     scores, tables = {score.name: score.value for score in scorer.scores()}, scorer.tables()
     expected = {f"{name} mIoU": segmentation_score(each, CLASSES).value for name, each in sums.items()}
     expected["refined boundary mIoU"] = boundary.scores()[0].value
+    for name in ("seeds", "refined"):
+        maps = [(case.truth, case.refined if name == "refined" else case.seeds) for case in cases]
+        expected[f"{name} precision"] = precision_by_pixel(maps, (0, 1, 2))
+        expected[f"{name} precision foreground"] = precision_by_pixel(maps, (1, 2))
+        scored = np.concatenate([predicted[truth != 255] for truth, predicted in maps])
+        assert scores[f"{name} coverage"] == (scored != 255).mean()
     for name, value in expected.items():
         assert scores[name] == value
         assert tables[name].measure(np.ones((1, 3)))[0] == pytest.approx(value, abs=1e-12)

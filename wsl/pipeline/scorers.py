@@ -12,7 +12,7 @@ from wsl.evaluate.certainty.tables import ImageTable
 from wsl.evaluate.detection.coco import build_coco_ground_truth, compute_coco_scores
 from wsl.evaluate.metrics import MetricSet, MetricSettings
 from wsl.evaluate.metrics.case import BoxCase, LabelMapCase
-from wsl.evaluate.metrics.label_map_metrics import BoundaryMiou, Miou
+from wsl.evaluate.metrics.label_map_metrics import BoundaryMiou, Miou, Precision
 from wsl.evaluate.metrics.sweep_metrics import SweepMiou
 from wsl.evaluate.result import Score, name_table
 from wsl.evaluate.segmentation.baseline import centre_box_label_map
@@ -43,7 +43,10 @@ class Scorer(Protocol):
 
 
 class MaskScorer:
-    """mIoU of the score maps, of a centre box, of the seeds and of the refined label maps."""
+    """mIoU of the score maps, of a centre box, of the seeds and of the refined label maps.
+
+    Of the last two also coverage and precision.
+    """
 
     def __init__(self, settings: MetricSettings) -> None:
         self.settings = settings
@@ -51,6 +54,7 @@ class MaskScorer:
         policies = {"centre box": "error", "seeds": settings.predicted_ignore, "seeds, sure pixels": "exclude"}
         policies["refined"] = settings.predicted_ignore
         self.results = {name: Miou(replace(settings, predicted_ignore=each)) for name, each in policies.items()}
+        self.precisions = {name: Precision(settings) for name in ("seeds", "refined")}
         self.boundary = BoundaryMiou(settings)
 
     def update(self, case: RunCase) -> None:
@@ -63,6 +67,8 @@ class MaskScorer:
         cases["seeds, sure pixels"] = cases["seeds"]  # the same pairs, counted once
         for name, result in self.results.items():
             result.update(cases[name])
+        for name, precision in self.precisions.items():
+            precision.update(cases[name])
         self.boundary.update(cases["refined"])
 
     def merge(self, other: MaskScorer) -> None:
@@ -71,12 +77,18 @@ class MaskScorer:
         self.boundary.merge(other.boundary)
         for name, result in self.results.items():
             result.merge(other.results[name])
+        for name, precision in self.precisions.items():
+            precision.merge(other.precisions[name])
 
     def scores(self) -> list[Score]:
-        """Maps at each threshold, then one score per result."""
+        """Maps at each threshold, then one score per result, then coverage and precision of seeds and refined maps."""
         scores = [replace(score, name="CAM mIoU") for score in self.sweep.scores()]
         scores += [replace(each.scores()[0], name=f"{name} mIoU") for name, each in self.results.items()]
-        return scores + [replace(score, name="refined boundary mIoU") for score in self.boundary.scores()]
+        scores += [replace(score, name="refined boundary mIoU") for score in self.boundary.scores()]
+        for name, precision in self.precisions.items():
+            found = [self.results[name].scores()[-1], *precision.scores()]
+            scores += [replace(score, name=f"{name} {score.name}") for score in found]
+        return scores
 
     def tables(self) -> dict[str, ImageTable]:
         """Of the maps and of every result."""
@@ -84,6 +96,8 @@ class MaskScorer:
         for score, table in zip(self.sweep.scores(), self.sweep.tables().values(), strict=True):
             tables[name_table(replace(score, name="CAM mIoU"), tables)] = table
         tables |= {f"{name} mIoU": each.tables()["mIoU"] for name, each in self.results.items()}
+        for name, precision in self.precisions.items():
+            tables |= {f"{name} {each}": table for each, table in precision.tables().items()}
         return tables | {f"refined {name}": table for name, table in self.boundary.tables().items()}
 
 

@@ -72,3 +72,9 @@ def test_background_can_be_left_out_of_the_mean() -> None:
     assert accuracy.conventions["background"] == "in the mean"
     with pytest.raises(ConfigError, match="background: expected one of include, exclude"):
         segmentation_score(make_confusion(), CLASSES, background="skip")
+
+
+def test_coverage_of_each_class_is_that_of_its_true_pixels() -> None:
+    coverage = segmentation_scores(make_confusion(), CLASSES)[-1]
+    shares = {name: values["coverage"] for name, values in coverage.per_class.items()}
+    assert shares == {"background": 1.0, "cat": pytest.approx(2 / 3), "dog": None}

@@ -64,7 +64,7 @@ def test_region_corrections_against_the_oracle(labels: np.ndarray, area: float, 
 def clean_labels(labels: np.ndarray, cleaning: Cleaning) -> np.ndarray:
     """With evidence that bears every label out."""
     evidence = np.stack([labels == each for each in (0, 2, 9)]).astype(np.float32)
-    return cleaning.clean(labels, evidence, (2, 9), evidence[1:] > evidence[:1])
+    return cleaning(labels, evidence, (2, 9))
 
 
 @settings(max_examples=60, deadline=None)
@@ -168,13 +168,14 @@ def test_bad_options(options: dict[str, Any], message: str) -> None:
 
 def test_labels_that_do_not_fit() -> None:
     evidence = np.ones((2, 2, 2), np.float32)
-    passing = np.ones((1, 2, 2), np.bool_)
     with pytest.raises(DataError, match="sizes must be equal"):
-        Cleaning().clean(np.zeros((2, 3), np.uint8), evidence, (9,), passing)
+        Cleaning()(np.zeros((2, 3), np.uint8), evidence, (9,))
     with pytest.raises(DataError, match=r"expected only 0, 255 and the classes \(9,\), but found \[2\]"):
-        Cleaning().clean(np.full((2, 2), 2, np.uint8), evidence, (9,), passing)
+        Cleaning()(np.full((2, 2), 2, np.uint8), evidence, (9,))
     with pytest.raises(DataError, match=r"expected uint8 \(H, W\)"):
-        Cleaning().clean(np.zeros((2, 2), np.int64), evidence, (9,), passing)
+        Cleaning()(np.zeros((2, 2), np.int64), evidence, (9,))
+    with pytest.raises(DataError, match="passing: expected bool"):
+        Cleaning()(np.zeros((2, 2), np.uint8), evidence, (9,), np.ones((2, 2, 2), np.bool_))
 
 
 def test_no_class_stays_background() -> None:

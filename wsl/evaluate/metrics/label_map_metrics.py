@@ -16,6 +16,7 @@ from wsl.evaluate.result import Score
 from wsl.evaluate.segmentation.boundary import BoundaryIoU
 from wsl.evaluate.segmentation.boundary_f import BoundaryF
 from wsl.evaluate.segmentation.confusion import Confusion
+from wsl.evaluate.segmentation.decided import precision_scores
 from wsl.evaluate.segmentation.image_counts import ImageCounter, ImageCounts
 from wsl.evaluate.segmentation.image_scores import compute_image_mious, image_score
 from wsl.evaluate.segmentation.scores import segmentation_scores
@@ -131,6 +132,35 @@ class ImageMiou(LabelMapMetric):
     def tables(self) -> dict[str, ImageTable]:
         """The value of every image."""
         return {"mIoU per image": make_image_table(self.sums.counts(), self.settings)}
+
+
+@register_metric("precision", "label_maps", needs=("masks",))
+class Precision(LabelMapMetric):
+    """How much of what label maps decide is right: 255 excluded whatever the policy, see coverage."""
+
+    def __init__(self, settings: MetricSettings) -> None:
+        super().__init__(settings)
+        self.sums = ImageCounter(len(settings.classes), "exclude")
+
+    def update(self, case: LabelMapCase) -> None:
+        """Adds one image."""
+        height, width = case.truth.shape
+        self.sums.update_pairs(case.pairs, (height, width), case.image_id)
+
+    def scores(self) -> list[Score]:
+        """Two scores."""
+        return precision_scores(self.sums.counts(), self.settings.classes)
+
+    def tables(self) -> dict[str, ImageTable]:
+        """Right pixels of the decided ones of every image."""
+        counts = self.sums.counts()
+        return {"precision": make_precision_table(counts, 0), "precision foreground": make_precision_table(counts, 1)}
+
+
+def make_precision_table(counts: ImageCounts, first: int) -> RatioTable:
+    """Right pixels of the pixels predicted as one of the classes from `first` on, of every image."""
+    right, decided = (counts.dense(values)[:, first:].sum(axis=1) for values in (counts.hit, counts.predicted))
+    return RatioTable(counts.image_ids, np.arange(len(counts.image_ids)), right, decided, of_truth=False)
 
 
 @register_metric("boundary_miou", "label_maps", needs=("masks",), is_default=True)

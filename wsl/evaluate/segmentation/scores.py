@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 from wsl.errors import ConfigError
@@ -18,6 +19,7 @@ from wsl.evaluate.segmentation.confusion import (
     compute_pixel_accuracy,
     compute_precision,
     compute_recall,
+    divide,
 )
 from wsl.types import ClassSet
 
@@ -80,25 +82,33 @@ def segmentation_scores(
     threshold: dict[str, Any] | None = None,
     background: str = "include",
 ) -> list[Score]:
-    """mIoU, mIoU of the foreground classes alone, pixel accuracy and coverage, in this order.
+    """mIoU, mIoU of the foreground classes alone, pixel accuracy and coverage (also of each true class), in this order.
 
     `background` decides about the first alone: the second always leaves it out, the others always count its pixels.
     """
     mean = segmentation_score(confusion, classes, absent, threshold=threshold, background=background)
     foreground = average_classes(compute_iou(confusion.matrix, absent), "exclude")
     accuracy = compute_pixel_accuracy(confusion.matrix)
-    coverage = compute_coverage(confusion.matrix.sum(axis=1) + confusion.excluded, confusion.unsure)
+    true = confusion.matrix.sum(axis=1) + confusion.excluded
+    coverage = compute_coverage(true, confusion.unsure)
 
     def beside(name: str, value: float | None, **extra: str) -> Score:
         conventions = describe_policies(absent, confusion.predicted_ignore) | extra
         return Score(name, value, PROTOCOL, conventions, counts=mean.counts, threshold=threshold)
 
+    covered = replace(beside("coverage", coverage), per_class=_class_coverages(true, confusion.unsure, classes))
+
     return [
         mean,
         beside("mIoU foreground", foreground, background=SHOWN_BACKGROUND["exclude"]),
         beside("pixel accuracy", accuracy),
-        beside("coverage", coverage),
+        covered,
     ]
+
+
+def _class_coverages(true: Counts, unsure: Counts, classes: ClassSet) -> dict[str, dict[str, float | None]]:
+    shares = divide(true - unsure, true)
+    return {classes.name_of(index): {"coverage": to_optional(share)} for index, share in enumerate(shares)}
 
 
 def _counts(confusion: Confusion) -> dict[str, int]:

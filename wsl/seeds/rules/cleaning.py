@@ -57,14 +57,22 @@ class Cleaning:
         else:
             check_number("labels.min_area", self.min_area)
 
-    def clean(self, labels: LabelMap, evidence: Evidence, class_ids: Sequence[int], passing: Mask) -> LabelMap:
-        """The cleaned copy of `labels` uint8 (H, W), which hold 0, `class_ids` and 255.
+    def __call__(
+        self, labels: LabelMap, evidence: Evidence, class_ids: Sequence[int], passing: Mask | None = None
+    ) -> LabelMap:
+        """`labels` uint8 (H, W), which hold 0, `class_ids` and 255, with the corrections made; they stay as they are.
 
-        evidence: float32 (K + 1, H, W), background first. passing: bool (K, H, W) of `LabelRule.find_passing`. K = 0:
-        as it is. Raises DataError for sizes and labels that do not fit.
+        evidence: float32 (K + 1, H, W), background first. passing: bool (K, H, W), `find_passing` of the label rule;
+        without it a class passes where it is above the background. K = 0: nothing is changed. Raises DataError for
+        sizes and labels that do not fit.
         """
         evidence = _check_inputs(labels, evidence, class_ids)
-        return self._clean_regions(self._clean_pixels(labels, evidence, class_ids, passing)) if class_ids else labels
+        if not class_ids:
+            return labels
+        passing = evidence[1:] > evidence[:1] if passing is None else passing
+        if passing.shape != evidence[1:].shape:
+            raise DataError(f"passing: expected bool {evidence[1:].shape}, but got {passing.shape}.")
+        return self._clean_regions(self._clean_pixels(labels, evidence, class_ids, passing))
 
     def _clean_pixels(self, labels: LabelMap, evidence: Evidence, class_ids: Sequence[int], passing: Mask) -> LabelMap:
         if self.conflict == "smaller":
@@ -106,7 +114,7 @@ def decide_labels(
     if cleaning == NO_CLEANING or not class_ids:
         return labels
     evidence = check_evidences(evidences[:1], class_ids)[0]
-    return cleaning.clean(labels, evidence, class_ids, rule.find_passing(evidence, class_ids))
+    return cleaning(labels, evidence, class_ids, rule.find_passing(evidence, class_ids))
 
 
 def _check_inputs(labels: LabelMap, evidence: Evidence, class_ids: Sequence[int]) -> Evidence:
