@@ -105,6 +105,7 @@ def test_backgrounds_are_those_of_the_papers() -> None:
     low, high = build_rule("two_alpha").backgrounds(scores)
     assert low.tolist() == [[1, 0.5**4, 0]]
     assert high.tolist() == [[1, 0.5**32, 0]]
+    assert build_rule("relative").backgrounds(scores)[0].tolist() == [[1, 0.5, 0]]
     assert build_rule("argmax").backgrounds(scores) == ()
     hard = [name for name in NAMES if build_rule(name).hard]
     assert hard == ["two_threshold"]
@@ -128,6 +129,11 @@ def test_relative_by_hand() -> None:
     assert build_rule("relative").decide([evidence], (3, 4)).tolist() == [[0, 255, 3, 255]]
 
 
+def test_relative_finds_classes_without_refinement() -> None:
+    scores = np.array([[[0.05, 0.4, 1.0]], [[0.0, 0.3, 0.1]]], np.float32)
+    assert unrefined(scores, "relative").tolist() == [[0, 6, 5]]
+
+
 def test_cues_go_to_the_smaller_region() -> None:
     background = np.zeros((1, 10), np.float32)
     large = np.array([[1, 1, 1, 1, 1, 1, 1, 0, 0, 0]], np.float32)
@@ -147,6 +153,7 @@ def test_cues_go_to_the_smaller_region() -> None:
         ("two_alpha", {"low": 40}, r"^labels\.low: expected an exponent of at most labels.high \(32.0\)"),
         ("two_alpha", {"high": 0}, r"^labels\.high: expected an exponent above 0"),
         ("relative", {"share": "x"}, r"^labels\.share: expected a value in \[0, 1\], but got 'x'"),
+        ("relative", {"alpha": "x"}, r"^labels\.alpha: expected an exponent above 0, but got 'x'"),
         ("sec_cues", {"background": -1}, r"^labels\.background: "),
         (
             "class_thresholds",

@@ -7,8 +7,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from wsl.seeds.rules.rule import LABEL_RULES, Evidence, LabelRule, check_share
-from wsl.types import BACKGROUND, IGNORE, LabelMap, Mask
+from wsl.seeds.background import compute_background
+from wsl.seeds.rules.rule import LABEL_RULES, Evidence, LabelRule, Plane, check_exponent, check_share
+from wsl.types import BACKGROUND, IGNORE, LabelMap, Mask, Scores
 
 
 @LABEL_RULES.register("relative")
@@ -19,15 +20,24 @@ class Relative(LabelRule):
     A channel passes at a pixel where its evidence is above its share of its own maximum over the image, and above
     `low`. share, background_share: of classes and of the background. Pixels that exactly one channel passes have it,
     the others are 255.
+
+    In the paper the background is an output of the network. Here the image is refined under (1 - max)^alpha, alpha > 0:
+    a constant background would pass everywhere, and leave no pixel to the classes.
     """
 
     share: float = 0.6
     background_share: float = 0.7
     low: float = 0.2
+    alpha: float = 1.0
 
     def __post_init__(self) -> None:
+        check_exponent("alpha", self.alpha)
         for name in ("share", "background_share", "low"):
             check_share(name, getattr(self, name))
+
+    def backgrounds(self, scores: Scores) -> tuple[Plane, ...]:
+        """One plane that falls with the best score."""
+        return (compute_background(scores, "power", self.alpha),)
 
     def join(self, evidences: Sequence[Evidence], class_ids: Sequence[int]) -> LabelMap:
         passing = self._find_channels(evidences[0])

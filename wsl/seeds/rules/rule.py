@@ -89,3 +89,9 @@ def check_share(name: str, value: float) -> None:
     """Raises ConfigError unless the option is a number in [0, 1]."""
     if isinstance(value, bool) or not isinstance(value, (int, float)) or not 0 <= value <= 1:
         raise ConfigError(f"labels.{name}: expected a value in [0, 1], but got {value!r}.")
+
+
+def check_exponent(name: str, value: float) -> None:
+    """Raises ConfigError unless the option is a finite number above 0."""
+    if isinstance(value, bool) or not isinstance(value, (int, float)) or not (np.isfinite(value) and value > 0):
+        raise ConfigError(f"labels.{name}: expected an exponent above 0, but got {value!r}.")

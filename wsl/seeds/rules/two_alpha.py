@@ -11,7 +11,7 @@ import numpy as np
 from wsl.errors import ConfigError
 from wsl.seeds.background import compute_background
 from wsl.seeds.labels import label_of_evidence
-from wsl.seeds.rules.rule import LABEL_RULES, Evidence, LabelRule, Plane
+from wsl.seeds.rules.rule import LABEL_RULES, Evidence, LabelRule, Plane, check_exponent
 from wsl.types import BACKGROUND, IGNORE, LabelMap, Scores
 
 LEAST_EVIDENCE = np.float32(1e-5)  # below it in every channel of both views: a region without scores
@@ -33,9 +33,7 @@ class TwoAlpha(LabelRule):
 
     def __post_init__(self) -> None:
         for name in ("low", "high"):
-            value = getattr(self, name)
-            if not (np.isfinite(value) and value > 0):
-                raise ConfigError(f"labels.{name}: expected an exponent above 0, but got {value}.")
+            check_exponent(name, getattr(self, name))
         if self.low > self.high:
             raise ConfigError(
                 f"labels.low: expected an exponent of at most labels.high ({self.high}), but got {self.low}; "
