@@ -19,6 +19,8 @@ from wsl.cli.evaluate import EVALUATE_HELP
 from wsl.cli.evaluate import add_arguments as add_evaluate_arguments
 from wsl.cli.explain import EXPLAIN_HELP
 from wsl.cli.explain import add_arguments as add_explain_arguments
+from wsl.cli.tune import TUNE_HELP
+from wsl.cli.tune import add_arguments as add_tune_arguments
 from wsl.errors import WslError
 from wsl.version import __version__
 
@@ -56,6 +58,7 @@ def build_parser() -> argparse.ArgumentParser:
     add_explain_arguments(_verb(verbs, "explain", EXPLAIN_HELP, overrides=False))
     add_audit_arguments(_verb(verbs, "audit", AUDIT_HELP, overrides=False))
     add_compare_arguments(_verb(verbs, "compare", COMPARE_HELP, overrides=False), CONFIG_HELP)
+    add_tune_arguments(_verb(verbs, "tune", TUNE_HELP, overrides=False))
     config = _verb(verbs, "config", "print all settings of a configuration as YAML, or list the presets")
     config.add_argument("--config", help=CONFIG_HELP)
     config.add_argument("--list", action="store_true", help="list the presets that come with wsl")

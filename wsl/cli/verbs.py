@@ -13,6 +13,7 @@ from wsl.cli.evaluate import evaluate
 from wsl.cli.explain import explain
 from wsl.cli.progress import choose_progress
 from wsl.cli.tables import console, print_scores
+from wsl.cli.tune import tune
 from wsl.config import Config, load_config
 
 if TYPE_CHECKING:
@@ -114,4 +115,4 @@ Verb = Callable[[argparse.Namespace], int]
 STAGE_VERBS = ("run", "train", "cams", "boxes", "seeds", "refine", "export", "report")
 VERBS: dict[str, Verb] = dict.fromkeys(STAGE_VERBS, run_stages)
 VERBS |= {"demo": demo, "check": check, "evaluate": evaluate, "config": show_config, "info": info, "explain": explain}
-VERBS |= {"audit": audit, "compare": compare}
+VERBS |= {"audit": audit, "compare": compare, "tune": tune}

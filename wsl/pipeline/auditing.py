@@ -77,7 +77,9 @@ class Audit:
     failures: tuple[Failure, ...]
 
 
-def open_run(path: Path, overrides: Sequence[str] = (), progress: Progress | None = None) -> Context:
+def open_run(
+    path: Path, overrides: Sequence[str] = (), progress: Progress | None = None, verb: str = "audit"
+) -> Context:
     """The run in `path` with the settings of its manifest.
 
     `overrides` tell where data, checkpoint or device are now. ConfigError when the folder is no run, when its maps are
@@ -87,10 +89,10 @@ def open_run(path: Path, overrides: Sequence[str] = (), progress: Progress | Non
         raise ConfigError(f"{path}: expected the folder of a run (made by `wsl run`), but it has no manifest.json.")
     for override in overrides:
         if override.split("=")[0] not in OVERRIDES:
-            raise ConfigError(f"audit takes the run's own settings and only {', '.join(OVERRIDES)}, not '{override}'.")
+            raise ConfigError(f"{verb} takes the run's own settings and only {', '.join(OVERRIDES)}, not '{override}'.")
     run = RunFolder(path)
     if run.stage("cams").get("state") != "done":
-        raise ConfigError(f"{path}: audit needs the score maps of this run, but its stage 'cams' is not done: run it.")
+        raise ConfigError(f"{path}: {verb} needs the score maps of this run, but its stage 'cams' is not done: run it.")
     config = _read_config(run, overrides)
     return Context(config, run, progress or Silent())
 
