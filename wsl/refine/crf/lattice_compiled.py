@@ -9,8 +9,9 @@ from numpy.typing import NDArray
 from wsl.refine.crf.filter_compiled import add_filtered
 from wsl.refine.crf.links_compiled import link_vertices
 from wsl.refine.crf.simplices import Counts, Floats
+from wsl.refine.crf.softmax_compiled import normalise_labels
 
-__all__ = ["add_filtered", "join_vertices"]
+__all__ = ["add_filtered", "join_vertices", "normalise_labels"]
 
 Indices = NDArray[np.uint32]
 Words = NDArray[np.uint64]
@@ -45,8 +46,7 @@ def join_vertices(
         stop = min(start + _BLOCK, padded)
         _elevate(features, scales, start, floats)
         _find_ranks(floats, ranks)
-        for pixel in range(start, stop):
-            _place(floats, ranks, pixel - start, weights[pixel], (lows, strides, volume), keys)
+        _place(floats, ranks, (lows, strides, volume), weights[start:stop], keys)
         if 5 * (used + len(keys)) > 3 * len(table):
             table = _grow(table, vertices[:used], shift)
         used = _number(keys[: (stop - start) * count], table, shift, vertices, used, corners[start:stop].ravel())
@@ -110,33 +110,32 @@ def _find_ranks(floats: Floats, ranks: NDArray[np.int32]) -> None:
             elevated[axis, lane] = (elevated[axis, lane] - steps[axis, lane] * width) * part
 
 
-@numba.njit(cache=True, nogil=True, inline="always")
+@_compile
 def _place(
-    floats: Floats,
-    ranks: NDArray[np.int32],
-    lane: int,
-    weights: Floats,
-    grid: tuple[Counts, Counts, int],
-    keys: Words,
+    floats: Floats, ranks: NDArray[np.int32], grid: tuple[Counts, Counts, int], weights: Floats, keys: Words
 ) -> None:
-    """Barycentric weights and keys of the corners of one pixel. Corner r + 1 is r, one step back along the axis whose
-    rank is d - r."""
+    """Barycentric weights (n, d + 1) and keys (n * (d + 1),) of the corners of the first n pixels of a block.
+
+    Corner r + 1 is corner r, one step back along the axis whose rank is d - r.
+    """
     lows, strides, volume = grid
     count = len(ranks)
-    rests, steps = np.empty(count, np.float32), np.empty(count, np.int64)
-    key = 0
-    for axis in range(count):
-        rank = np.uint32(ranks[axis, lane])
-        rests[rank] = floats[axis, lane]
-        steps[rank] = strides[axis]
-        if axis < count - 1:
-            key += (np.int64(floats[count + axis, lane]) - lows[axis]) * strides[axis]
-    weights[0] = rests[count - 1] + (np.float32(1) - rests[0])
-    keys[lane * count] = np.uint64(key)
-    for corner in range(1, count):
-        weights[corner] = rests[count - 1 - corner] - rests[count - corner]
-        key += volume - steps[count - corner]
-        keys[lane * count + corner] = np.uint64(key)
+    base, rests, steps = np.zeros(_BLOCK, np.int64), np.empty(count, np.float32), np.empty(count, np.int64)
+    for axis in range(count - 1):
+        for lane in range(_BLOCK):
+            base[lane] += (np.int64(np.int32(floats[count + axis, lane])) - lows[axis]) * strides[axis]
+    for lane in range(len(weights)):
+        for axis in range(count):
+            rank = np.uint32(ranks[axis, lane])
+            rests[rank] = floats[axis, lane]
+            steps[rank] = strides[axis]
+        key = base[lane]
+        weights[lane, 0] = rests[count - 1] + (np.float32(1) - rests[0])
+        keys[lane * count] = np.uint64(key)
+        for corner in range(1, count):
+            weights[lane, corner] = rests[count - 1 - corner] - rests[count - corner]
+            key += volume - steps[count - corner]
+            keys[lane * count + corner] = np.uint64(key)
 
 
 @_compile

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 from types import ModuleType
 
 import numpy as np
@@ -37,14 +38,42 @@ def run_mean_field(
 
     Stops early when mean |dQ| of a step falls below `tolerance`.
     """
+    if loops is not None and all(isinstance(term.gain, float) for term in terms):
+        base = -energies
+        for term in terms:
+            base[-1] += np.float32(term.gain) * term.lattice.row_sums
+        step = partial(_step_compiled, base, terms, loops, np.empty_like(base[:-1]))
+    else:
+        step = partial(_step, energies, terms, loops)
     current = compute_softmax(-energies)
+    following = np.empty_like(current)
     for _ in range(iterations):
-        following = compute_softmax(_compute_messages(current, terms, loops) - energies)
-        moved = tolerance > 0 and np.abs(following - current).mean() < tolerance
-        current = following
-        if moved:
+        step(current, following)
+        current, following = following, current
+        if tolerance > 0 and np.abs(following - current).mean() < tolerance:
             break
     return current
+
+
+def _step(
+    energies: Floats, terms: Sequence[Term], loops: ModuleType | None, current: Floats, following: Floats
+) -> None:
+    """One step from Q to the next, into `following`."""
+    following[:] = compute_softmax(_compute_messages(current, terms, loops) - energies)
+
+
+def _step_compiled(
+    base: Floats, terms: Sequence[Term], loops: ModuleType, messages: Floats, current: Floats, following: Floats
+) -> None:
+    """The same where all terms are Potts, so that only the sum of their messages counts.
+
+    base: float32 (L, N), the logits without messages, those of the last label with all that the messages sum to.
+    messages: float32 (L - 1, N), room for them.
+    """
+    messages[:] = 0
+    for term in terms:
+        add_filtered(term.lattice, current[:-1], float(term.gain), messages, loops)
+    loops.normalise_labels(base, messages, following)
 
 
 def _compute_messages(current: Floats, terms: Sequence[Term], loops: ModuleType | None) -> Floats:
