@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numba
 import numpy as np
+from numpy.typing import NDArray
 
 from wsl.refine.crf.simplices import Floats
 
@@ -54,7 +55,7 @@ def _add_messages(base: Floats, messages: Floats, logits: Floats, top: Floats) -
 
 
 @_compile
-def _exponentiate(logits: Floats, top: Floats, powers: Floats) -> None:
+def _exponentiate(logits: Floats, top: Floats, powers: NDArray[np.int32]) -> None:
     """exp(logits - top) in their place, to about one unit in the last (Cody and Waite's reduction, Cephes' terms)."""
     scales = powers.view(np.float32)
     for label in range(len(logits)):
