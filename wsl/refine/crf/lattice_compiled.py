@@ -165,7 +165,8 @@ def _number(keys: Words, table: Words, shift: int, vertices: Words, used: int, n
             vertices[used] = entry
             used += 1
         numbers[index] = np.uint32(entry & low)
-    return used if seen != np.uint64(1) else used + 0
+    keys[0] = seen  # the keys are not needed any more, but without a use the reads would be left out
+    return used
 
 
 @_compile
