@@ -116,7 +116,7 @@ class LabelFreeObjective:
         return (self.rate.__doc__ or "").strip().splitlines()[0]
 
 
-DEFAULT_OBJECTIVE = "agreement_and_edges"  # the best order of trials in benchmarks/study_objectives.py
+DEFAULT_OBJECTIVE = "agreement_and_edges"  # right on most data in benchmarks/study_objectives.py, not on tiny defects
 LABEL_FREE_OBJECTIVES: Registry[LabelFreeObjective] = Registry("label-free objective")
 
 
@@ -157,7 +157,7 @@ def rate_agreement_and_edges(labelled: LabelledCase) -> float:
     """View agreement times c / (1 + c), c the mean colour difference across borders over that of all neighbours.
 
     In [0, 1]. Agreement alone likes smooth blobs, edges alone like borders of anything; what misleads one does not
-    mislead the other, so the product orders ways well on data where one of them fails (measured, see the module).
+    mislead the other, so the product orders ways where one of them fails; not where both do (tiny defects, measured).
     """
     contrast = 1 + rate_edge_alignment(labelled)
     return rate_view_agreement(labelled) * contrast / (1 + contrast)

@@ -98,7 +98,7 @@ def tune_run(context: Context, request: TuneRequest, folder: Path) -> Tuning:
     name = request.objective or choose_default(_count_scales(context))
     chosen = choose_images(context, request.split, is_label_free(name))
     objective = build_objective(name, _make_settings(context))
-    space = _make_space(context.config, request)
+    space = make_space(context.config, request)
     base = folder / BASE
     _check_folder(folder, context)
     reader = ImageReader(
@@ -108,8 +108,8 @@ def tune_run(context: Context, request: TuneRequest, folder: Path) -> Tuning:
     if isinstance(objective, LabelFreeGoal):
         objective = replace(objective, threshold=threshold)
     search = _describe(context.config, request, objective, chosen, space, samples)
-    _write_base(base, context.config)
-    trials = _list_trials(base, space, request)
+    write_base(base, context.config)
+    trials = list_trials(base, space, request)
     store = TrialStore(folder, search)
     work = TrialWork(base, reader, tuple(samples), objective)
     searcher = _Searcher(context, store, work, _workers(context, request))
@@ -167,7 +167,8 @@ def _make_settings(context: Context) -> MetricSettings:
     )
 
 
-def _make_space(config: Config, request: TuneRequest) -> Space:
+def make_space(config: Config, request: TuneRequest) -> Space:
+    """What is searched: what was asked for, else the default space of each refiner."""
     own = _own_method(config)
     boxes = bool(request.searches) and all(text.startswith("boxes.") for text in request.searches)
     default = [own] if boxes or request.searches else list_default_methods(own)
@@ -181,7 +182,7 @@ def _own_method(config: Config) -> str:
     return show_value(list(method) if not isinstance(method, str) else method)
 
 
-def _list_trials(base: Path, space: Space, request: TuneRequest) -> list[Settings]:
+def list_trials(base: Path, space: Space, request: TuneRequest) -> list[Settings]:
     """The run's own settings first; one trial of each refiner is built now, so that a bad name is told at once."""
     trials: list[Settings] = [{}, *space.list_trials(request.trials, request.seed)]
     for name in space.methods:
@@ -229,7 +230,8 @@ def _describe(
     return about | {"images": hash_inputs(samples), "settings": own, "threshold": getattr(objective, "threshold", None)}
 
 
-def _write_base(path: Path, config: Config) -> None:
+def write_base(path: Path, config: Config) -> None:
+    """The run's settings as a configuration that trials are laid over."""
     write_bytes(path, OmegaConf.to_yaml(OmegaConf.create(as_dict(config))).encode())
 
 
