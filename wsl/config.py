@@ -30,6 +30,10 @@ CHOICES: dict[str, tuple[str, ...]] = {
     "boxes.select": ("largest", "all"),
     "seeds.rule": ("constant", "power"),
     "refine.background_rule": ("constant", "power"),
+    "refine.bands": ("rgb", "all"),
+    "labels.rule": ("argmax", "class_thresholds", "relative", "sec_cues", "two_alpha", "two_threshold"),
+    "labels.conflict": ("winner", "ignore", "smaller"),
+    "labels.small_regions": ("background", "ignore"),
     "evaluate.predicted_ignore": ("background", "exclude", "error"),
     "evaluate.absent": ("skip", "ground_truth", "zero"),
     "evaluate.background": ("include", "exclude"),
@@ -136,12 +140,29 @@ class SeedsConfig:
 
 @dataclass
 class RefineConfig:
-    """From seeds or scores to the final label maps."""
+    """From seeds or scores to class evidence: one refiner, or a list of them one after the other."""
 
-    method: str = "pamr"
+    method: Any = "pamr"
     background_rule: str = "constant"
     background: float = 0.2
     options: dict[str, Any] = field(default_factory=dict)
+    bands: str = "rgb"
+    guides: str | None = None
+
+
+@dataclass
+class LabelsConfig:
+    """From the evidence to the final label maps: a label rule, then corrections."""
+
+    rule: str = "argmax"
+    options: dict[str, Any] = field(default_factory=dict)
+    conflict: str = "winner"
+    conflict_margin: float = 0.1
+    min_confidence: float = 0.0
+    min_area: Any = 0.0
+    small_regions: str = "background"
+    fill_holes: float = 0.0
+    ignore_margin: int = 0
 
 
 @dataclass
@@ -189,6 +210,7 @@ class Config:
     boxes: BoxesConfig = field(default_factory=BoxesConfig)
     seeds: SeedsConfig = field(default_factory=SeedsConfig)
     refine: RefineConfig = field(default_factory=RefineConfig)
+    labels: LabelsConfig = field(default_factory=LabelsConfig)
     evaluate: EvaluateConfig = field(default_factory=EvaluateConfig)
     export: ExportConfig = field(default_factory=ExportConfig)
     report: ReportConfig = field(default_factory=ReportConfig)
@@ -267,11 +289,11 @@ def _read_overrides(overrides: list[str]) -> Any:
 
 
 def _merge(base: Any, update: Any, where: str) -> Any:
-    for section in (base.cam, base.refine):
-        name = "cam.method" if section is base.cam else "refine.method"
-        method = OmegaConf.select(update, name) if OmegaConf.is_dict(update) else None
-        if method is not None and method != section.method:
-            section.options = {}  # the options belong to the method that is replaced
+    for key in ("cam.method", "refine.method", "labels.rule"):
+        section, name = key.split(".")
+        method = OmegaConf.select(update, key) if OmegaConf.is_dict(update) else None
+        if method is not None and method != base[section][name]:
+            base[section].options = {}  # the options belong to the method that is replaced
     try:
         return OmegaConf.merge(base, update)
     except (OmegaConfBaseException, ValueError, TypeError) as error:

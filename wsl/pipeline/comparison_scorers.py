@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import asdict, replace
+from dataclasses import replace
 from typing import Any, Protocol
 
 import cv2
@@ -24,9 +24,7 @@ from wsl.evaluate.segmentation.scores import segmentation_score
 from wsl.evaluate.segmentation.sweep import BackgroundSweep
 from wsl.localize.boxes import boxes_of
 from wsl.pipeline.comparison_cases import Case, ClassPredictor
-from wsl.refine.refiner import RefineInput, Refiner, build_refiner, label_map_of
-from wsl.seeds.background import compute_background
-from wsl.seeds.labels import seed_label_map
+from wsl.pipeline.label_maker import build_label_maker
 from wsl.types import ClassSet, ScoreMaps, Scores
 
 MakeMaps = Callable[[Case, tuple[int, ...]], ScoreMaps]  # the case, and the classes wanted
@@ -159,7 +157,7 @@ class RefinedScorer:
 
     def __init__(self, classes: ClassSet, config: Config, threshold: float) -> None:
         self.classes, self.config, self.threshold = classes, config, threshold
-        self.refiner: Refiner = build_refiner(config.refine.method, **config.refine.options)
+        self.maker = build_label_maker(config, classes)
         # a power rule has no one background score: there the maps stay, and their threshold is the background
         self.background = config.refine.background if config.refine.background_rule == "constant" else threshold
         self.confusion = Confusion(len(classes), config.evaluate.predicted_ignore)
@@ -168,14 +166,8 @@ class RefinedScorer:
         if case.truth is None:
             return
         scores = calibrate(maps.scores, self.threshold, self.background)
-        inputs = RefineInput(
-            image=case.image,
-            scores=scores,
-            seeds=seed_label_map(scores, maps.class_ids, **asdict(self.config.seeds)),
-            class_ids=maps.class_ids,
-            background=compute_background(scores, "constant", self.background),
-        )
-        prediction = label_map_of(self.refiner(inputs), maps.class_ids)
+        maker = replace(self.maker, background_rule="constant", background=self.background)
+        prediction = maker(case.image, scores, maps.class_ids)
         self.confusion.update(case.truth, prediction, case.sample.image_id)
 
     def scores(self) -> list[Score]:
@@ -183,7 +175,7 @@ class RefinedScorer:
         score = segmentation_score(
             self.confusion, self.classes, self.config.evaluate.absent, name="refined mIoU", threshold=threshold
         )
-        return [replace(score, conventions=score.conventions | {"refinement": self.config.refine.method})]
+        return [replace(score, conventions=score.conventions | {"refinement": str(self.config.refine.method)})]
 
 
 def calibrate(scores: Scores, threshold: float, background: float) -> Scores:

@@ -16,13 +16,11 @@ from wsl.pipeline.context import Context
 from wsl.pipeline.device import seed_everything, select_device
 from wsl.pipeline.exporting import check_export
 from wsl.pipeline.images import missing
+from wsl.pipeline.label_maker import build_label_maker
 from wsl.pipeline.making_maps import cam_options
 from wsl.pipeline.run_folder import Failure, hash_inputs, hash_value
 from wsl.pipeline.stages import STAGES, Stage
 from wsl.pipeline.training import train_settings
-from wsl.refine.refiner import build_refiner
-from wsl.seeds.background import check_background
-from wsl.seeds.labels import check_two_thresholds
 
 log = logging.getLogger("wsl")
 
@@ -82,9 +80,7 @@ def check_settings(context: Context) -> None:
     cam_options(config.cam, "multi").build_method()
     check_counts(config)
     check_threshold(config.boxes.rule, config.boxes.threshold)
-    check_two_thresholds(config.seeds.rule, config.seeds.foreground, config.seeds.background)
-    check_background(config.refine.background_rule, config.refine.background)
-    build_refiner(config.refine.method, **config.refine.options)
+    build_label_maker(config)
     check_export(config.export)
     select_device(config.device)
 

@@ -14,12 +14,13 @@ from wsl.errors import ModelError, suggest
 from wsl.pipeline.classifiers import ReadyClassifier, identity_of, load_ready_classifier, needs_training
 from wsl.pipeline.context import Context
 from wsl.pipeline.device import select_device
+from wsl.pipeline.guides import check_guides, find_guides, make_guides
 from wsl.pipeline.images import do_images, missing
 from wsl.pipeline.importing import describe_source, import_maps
+from wsl.pipeline.label_maker import build_label_maker
 from wsl.pipeline.making_maps import layer_names
 from wsl.pipeline.run_folder import Failure, hash_inputs
 from wsl.pipeline.work import BoxesWork, RefineWork, SeedsWork, StageFiles
-from wsl.refine.refiner import build_refiner
 from wsl.types import Sample
 
 BEST = Path("train") / "best.safetensors"
@@ -111,12 +112,23 @@ def seeds(context: Context) -> Outcome:
 
 def refine(context: Context) -> Outcome:
     """Seeds or scores and the image -> refined/<image id>.png."""
-    settings = context.config.refine
-    build_refiner(settings.method, **settings.options)  # a bad option is told once, not once per image
-    work = RefineWork(
-        _files(context), settings.method, dict(settings.options), settings.background_rule, settings.background
-    )
-    return _each_image(context, "refined", ".png", work)
+    maker = build_label_maker(context.config, context.classes)  # a bad option is told once, not once per image
+    kind, settings = maker.refiner.guide, context.config.refine
+    failures = _make_guides(context, kind) if kind and settings.guides is None else []
+    work = RefineWork(_files(context), maker, settings.bands, find_guides(context, kind))
+    outcome = _each_image(context, "refined", ".png", work)
+    known = {failure.image_id for failure in failures}
+    others = [failure for failure in outcome.failures if failure.image_id not in known]
+    return Outcome(outcome.counts, failures + others)
+
+
+def _make_guides(context: Context, kind: str) -> list[Failure]:
+    return make_guides(context, kind, check_classifier(context), select_device(context.config.device))
+
+
+def check_refine(context: Context) -> None:
+    """Raises what would stop the stage: a refiner that wants what is neither given nor can be made."""
+    check_guides(context, build_label_maker(context.config, context.classes).refiner.guide)
 
 
 def evaluate(context: Context) -> Outcome:
@@ -188,6 +200,10 @@ def _section(name: str, context: Context) -> dict[str, Any]:
     return {name: as_dict(context.config)[name]}
 
 
+def _refine_dependencies(context: Context) -> dict[str, Any]:
+    return _section("refine", context) | _section("labels", context)
+
+
 def _section_and_inputs(name: str, context: Context) -> dict[str, Any]:
     """A stage that makes one result of all images: it also depends on which images there are and which are done."""
     states = {stage: context.run.stage(stage).get("counts") for stage in ("cams", "boxes", "seeds", "refine")}
@@ -215,7 +231,7 @@ STAGES: dict[str, Stage] = {
         Stage("cams", ("train",), _cam_dependencies, cams, "cams", ".npz", check=check_cams),
         Stage("boxes", ("cams",), partial(_section, "boxes"), boxes, "boxes", ".json"),
         Stage("seeds", ("cams",), partial(_section, "seeds"), seeds, "seeds", ".png"),
-        Stage("refine", ("seeds",), partial(_section, "refine"), refine, "refined", ".png"),
+        Stage("refine", ("seeds",), _refine_dependencies, refine, "refined", ".png", check=check_refine),
         Stage("evaluate", LAST, _score_dependencies, evaluate, "scores", products=_score_files),
         Stage("export", LAST, partial(_section_and_inputs, "export"), export, "export", products=_export_files),
         Stage("report", LAST, partial(_section_and_inputs, "report"), report, "overlays"),

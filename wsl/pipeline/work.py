@@ -11,12 +11,13 @@ from typing import Any
 
 from wsl.cam.store import SUFFIX as MAPS_SUFFIX
 from wsl.cam.store import read_score_maps
+from wsl.data.bands import read_bands
 from wsl.data.images import read_image
 from wsl.data.label_maps import read_label_map, write_label_map
 from wsl.files import read_json, write_json
 from wsl.localize.boxes import boxes_of
-from wsl.refine.refiner import RefineInput, build_refiner, label_map_of
-from wsl.seeds.background import compute_background
+from wsl.pipeline.guide_files import read_guide
+from wsl.pipeline.label_maker import LabelMaker
 from wsl.seeds.labels import seed_label_map
 from wsl.types import Box, ClassSet, Sample, ScoreMaps
 
@@ -76,25 +77,24 @@ class SeedsWork:
 
 @dataclass(frozen=True)
 class RefineWork:
-    """Image, score maps and seeds -> final label map."""
+    """Image, score maps and seeds -> final label map. `bands`: `rgb` or `all`; guides: where they lie, or None."""
 
     files: StageFiles
-    method: str
-    options: dict[str, Any]
-    background_rule: str
-    background: float
+    maker: LabelMaker
+    bands: str = "rgb"
+    guides: Path | None = None
 
     def __call__(self, sample: Sample) -> None:
         maps = self.files.read_maps(sample.image_id)
-        inputs = RefineInput(
-            image=read_image(sample.image_path),
-            scores=maps.scores,
+        labels = self.maker(
+            read_image(sample.image_path),
+            maps.scores,
+            maps.class_ids,
             seeds=read_label_map(self.files.seeds(sample.image_id)),
-            class_ids=maps.class_ids,
-            background=compute_background(maps.scores, self.background_rule, self.background),
+            bands=read_bands(sample.image_path) if self.bands == "all" else None,
+            guide=None if self.guides is None else read_guide(self.guides, sample.image_id, self.maker.refiner.guide),
         )
-        evidence = build_refiner(self.method, **self.options)(inputs)
-        write_label_map(self.files.refined(sample.image_id), label_map_of(evidence, maps.class_ids))
+        write_label_map(self.files.refined(sample.image_id), labels)
 
 
 def boxes_record(image_id: str, size: tuple[int, int], boxes: list[Box], classes: ClassSet) -> dict[str, Any]:

@@ -17,8 +17,8 @@ from wsl.evaluate.segmentation.confusion import compute_iou
 from wsl.evaluate.segmentation.scores import average_classes
 from wsl.evaluate.segmentation.sweep import BackgroundSweep
 from wsl.localize.boxes import boxes_of
+from wsl.pipeline.label_maker import build_label_maker
 from wsl.pipeline.tuning.images import TuningImage
-from wsl.pipeline.tuning.label_maker import build_label_maker
 from wsl.quality.label_free_objectives import (
     DEFAULT_OBJECTIVE,
     LABEL_FREE_OBJECTIVES,

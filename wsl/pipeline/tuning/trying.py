@@ -12,9 +12,9 @@ import numpy as np
 from wsl.config import Config, load_config
 from wsl.errors import ConfigError, DataError, WslError
 from wsl.pipeline.images import failure_of
+from wsl.pipeline.label_maker import build_label_maker
 from wsl.pipeline.run_folder import Failure
 from wsl.pipeline.tuning.images import ImageReader, keep_images
-from wsl.pipeline.tuning.label_maker import build_label_maker
 from wsl.pipeline.tuning.objectives import LabelMapGoal, Objective, sweep_backgrounds
 from wsl.pipeline.tuning.space import METHOD, Settings, to_overrides
 from wsl.pipeline.tuning.trials import Outcome

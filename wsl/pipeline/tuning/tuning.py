@@ -15,13 +15,13 @@ from wsl.errors import ConfigError, DataError
 from wsl.evaluate.metrics import MetricSettings
 from wsl.files import write_bytes
 from wsl.pipeline.context import Context
+from wsl.pipeline.label_maker import build_label_maker
 from wsl.pipeline.run_folder import Failure, hash_inputs
 from wsl.pipeline.tuning.choosing_images import ChosenImages, choose_images
 from wsl.pipeline.tuning.default_spaces import default_dimensions, list_default_methods
 from wsl.pipeline.tuning.halving import rank_outcomes, run_halving
 from wsl.pipeline.tuning.images import ImageReader, forget_images, shuffle
 from wsl.pipeline.tuning.importance import Importance, compute_importance
-from wsl.pipeline.tuning.label_maker import build_label_maker
 from wsl.pipeline.tuning.objectives import LabelFreeGoal, Objective, build_objective, choose_default, is_label_free
 from wsl.pipeline.tuning.space import Settings, Space, build_space, parse_value, show_value
 from wsl.pipeline.tuning.trials import Outcome, TrialStore
@@ -188,8 +188,15 @@ def list_trials(base: Path, space: Space, request: TuneRequest) -> list[Settings
     for name in space.methods:
         first = next((each for each in trials[1:] if each["refine.method"] == parse_value(name)), None)
         if first is not None:
-            build_label_maker(configure(base, first))
+            check_tunable(configure(base, first))
     return trials
+
+
+def check_tunable(config: Config) -> None:
+    """Raises ConfigError for settings that do not fit, and for refiners that look at what is not stored in a run."""
+    guide = build_label_maker(config).refiner.guide
+    if guide:
+        raise ConfigError(f"refine.method={config.refine.method} looks at {guide} of a network: it is not tuned.")
 
 
 def _look(
