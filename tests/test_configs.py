@@ -37,7 +37,7 @@ def flatten(settings: dict[str, Any], prefix: str = "") -> dict[str, Any]:
     flat: dict[str, Any] = {}
     for key, value in settings.items():
         name = f"{prefix}{key}"
-        if isinstance(value, dict) and name not in ("model.groups", "cam.options", "refine.options"):
+        if isinstance(value, dict) and name not in ("model.groups", "cam.options", "refine.options", "labels.options"):
             flat |= flatten(value, f"{name}.")
         else:
             flat[name] = value
