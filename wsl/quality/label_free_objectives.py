@@ -163,6 +163,25 @@ def rate_agreement_and_edges(labelled: LabelledCase) -> float:
     return rate_view_agreement(labelled) * contrast / (1 + contrast)
 
 
+@_register("view_ranking", needs_views=True)
+def rate_view_ranking(labelled: LabelledCase) -> float:
+    """Chance that a pixel of a class has a higher score in the other half of the views than a pixel outside it.
+
+    In [0, 1], mean over classes and both ways round; 0.5 for labels that have nothing to do with the maps, and for a
+    class without pixels or with all. No threshold is applied to the other half, so labels of any size can be right.
+    """
+    pairs = list(zip(labelled.halves, labelled.case.halves[::-1], strict=True))
+    classes = list(enumerate(labelled.case.class_ids))
+    return float(np.mean([compute_ranking(labels == one, scores[k]) for labels, scores in pairs for k, one in classes]))
+
+
+@_register("ranking_and_edges", needs_views=True)
+def rate_ranking_and_edges(labelled: LabelledCase) -> float:
+    """View ranking above chance, times c / (1 + c), c as in agreement_and_edges. In [-0.5, 0.5]."""
+    contrast = max(1 + rate_edge_alignment(labelled), 0.0)
+    return (rate_view_ranking(labelled) - 0.5) * contrast / (1 + contrast)
+
+
 @_register("view_correlation", needs_views=True)
 def rate_view_correlation(labelled: LabelledCase) -> float:
     """As view_agreement, with the correlation of each class's masks in place of IoU.
@@ -216,6 +235,19 @@ def rate_normalised_cut(labelled: LabelledCase) -> float:
     degree = sum_degrees(vertical, horizontal)
     masks = [labelled.whole == class_id for class_id in labelled.case.class_ids]
     return float(np.mean([-_compute_cut(mask, vertical, horizontal, degree) for mask in masks]))
+
+
+def compute_ranking(mask: NDArray[np.bool_], scores: NDArray[np.float32], bins: int = 1024) -> float:
+    """Area under the ROC curve of scores (H, W) in [0, 1] for the pixels of a mask, ties half; 0.5 without two sides.
+
+    Scores are counted in `bins` equal steps.
+    """
+    steps = np.minimum((scores * bins).astype(np.intp), bins - 1)
+    inside = np.bincount(steps[mask], minlength=bins).astype(np.float64)
+    outside = np.bincount(steps[~mask], minlength=bins).astype(np.float64)
+    pairs = inside.sum() * outside.sum()
+    below = np.cumsum(outside) - outside
+    return float((inside * (below + outside / 2)).sum() / pairs) if pairs else 0.5
 
 
 def _compute_cut(
