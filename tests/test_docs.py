@@ -139,7 +139,7 @@ def test_cam_presets_are_those_of_the_code() -> None:
 
 def test_crf_presets_are_those_of_the_code() -> None:
     fields = {name: list(dataclasses.asdict(constants).values()) for name, constants in CRF_PRESETS.items()}
-    assert preset_rows(find_section("methods", "dense_crf"), columns=8) == fields
+    assert preset_rows(find_section("methods", "dense_crf"), columns=9) == fields
     header = " | ".join(dataclasses.asdict(CRF_PRESETS["irn"]))
     assert f"| preset | {header} |" in PAGES["methods"]
 

@@ -1,76 +1,26 @@
-"""Dense CRF (Kraehenbuehl and Koltun 2011) over the labels of one image, computed by pydensecrf."""
+"""Dense CRF (Kraehenbuehl and Koltun 2011) over the labels of one image."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields
+from collections.abc import Sequence
+from dataclasses import dataclass, fields, replace
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from wsl.errors import ConfigError, DataError, MissingExtraError, suggest
+from wsl.errors import ConfigError, suggest
+from wsl.refine.crf.backends import BACKENDS, build_inference
+from wsl.refine.crf.kernels import Kernel
+from wsl.refine.crf.scaled import enlarge_probabilities, find_small_size, shrink_features, shrink_planes
+from wsl.refine.crf.tiles import Blend, Tiling, choose_tiling, crop_input
+from wsl.refine.crf.unary import compute_label_unary, compute_logit_unary, compute_score_unary
+from wsl.refine.crf.wrapping import wrap_image
 from wsl.refine.presets import PRESETS, CrfConstants
 from wsl.refine.refiner import REFINERS, Evidence, RefineInput, Refiner, check_at_least
 
-UNARIES = ("labels", "scores")
-LOWEST_SCORE = np.float32(1e-5)
-# The backend counts lattice corners in 32-bit integers and keeps their coordinates in 16-bit ones.
-MOST_CORNERS = 2**31 - 1
-LARGEST_COORDINATE = 32000.0
-
-
-def _load_backend() -> Any:
-    try:
-        import pydensecrf.densecrf as backend
-    except ImportError:
-        raise MissingExtraError("refine.method=dense_crf", "pydensecrf2", "crf", "set refine.method=pamr") from None
-    return backend
-
-
-def compute_label_unary(seed_index: NDArray[np.intp], labels: int, gt_prob: float) -> NDArray[np.float32]:
-    """Energies float32 (labels, H, W) of hard labels: -log(gt_prob) for the label, the rest shared by the others.
-
-    seed_index: (H, W) with 0..labels-1, or -1 where the label is not known (all labels equal). labels >= 2.
-    gt_prob in (0, 1): how far the hard labels are believed.
-    """
-    others = np.float32(-np.log((1 - gt_prob) / (labels - 1)))
-    unary = np.full((labels, *seed_index.shape), others, np.float32)
-    for label in range(labels):
-        unary[label][seed_index == label] = np.float32(-np.log(gt_prob))
-    unary[:, seed_index < 0] = np.float32(np.log(labels))
-    return unary
-
-
-def compute_score_unary(evidence: Evidence) -> NDArray[np.float32]:
-    """Energies float32 of the same shape: -log(clip(evidence, 1e-5, 1)), not renormalised over the labels (PSA)."""
-    unary: NDArray[np.float32] = -np.log(np.clip(evidence, LOWEST_SCORE, np.float32(1)))
-    return unary
-
-
-def compute_largest_coordinate(extents: tuple[float, ...]) -> float:
-    """Upper bound of the lattice coordinates for features in [0, extents[i]] (Adams et al. 2010)."""
-    dimension = len(extents)
-    steps = np.arange(1, dimension + 1)
-    scaled = np.asarray(extents) * (dimension + 1) * np.sqrt(2 / 3) / np.sqrt(steps * (steps + 1))
-    return float(max(scaled.sum(), (scaled * steps).max()) + dimension + 1)
-
-
-def check_fits_lattice(size: tuple[int, int], labels: int, constants: CrfConstants) -> None:
-    """Raises ConfigError or DataError where the backend would overflow, which it does not notice by itself.
-
-    size: (height, width) of the image.
-    """
-    height, width = size
-    if height * width * max(labels, 6) > MOST_CORNERS:
-        raise DataError(f"dense_crf: an image of {height}x{width} with {labels} labels is too large; resize it first.")
-    place, colour = constants.bilateral_sxy, constants.bilateral_srgb
-    lattices = {
-        "gaussian_sxy": (width / constants.gaussian_sxy, height / constants.gaussian_sxy),
-        "bilateral_sxy or bilateral_srgb": (width / place, height / place, *[255 / colour] * 3),
-    }
-    for option, extents in lattices.items():
-        if compute_largest_coordinate(extents) > LARGEST_COORDINATE:
-            raise ConfigError(f"refine.{option} is too small for an image of {height}x{width}; use a larger value.")
+UNARIES = ("labels", "scores", "logits")
+WIDTHS = ("gaussian_sxy", "bilateral_sxy", "bilateral_srgb")
 
 
 @REFINERS.register("dense_crf")
@@ -78,10 +28,17 @@ def check_fits_lattice(size: tuple[int, int], labels: int, constants: CrfConstan
 class DenseCrf(Refiner):
     """Mean field in a CRF whose pixels are all joined, by nearness and by nearness + colour (Potts, symmetric norm).
 
-    preset: one of `PRESETS`; every other option replaces that constant of it, None leaves it.
+    preset: one of `PRESETS`; iterations to unary, and wrap_uint8, replace that constant of it, None leaves it.
     iterations: mean-field steps. gaussian_sxy, bilateral_sxy: standard deviations in pixels; bilateral_srgb: in
     grey levels; *_compat: weight of the term, 0 leaves it out. unary: `labels` believes the seeds with
-    probability `gt_prob`, 255 being equal for all labels; `scores` takes -log of [background, scores].
+    probability `gt_prob`, 255 being equal for all labels; `scores` takes -log of [background, scores]; `logits` takes
+    their -log softmax. wrap_uint8: CLIP-ES's published mistake, see `wsl.refine.crf.wrapping`; RGB images only.
+    size_reference: sxy are meant for images of this longest side in pixels, and grow and shrink with the image; None =
+    sxy as they are. tolerance: stop early when the mean |dQ| of a step is below (0 = never). scale: work at 1/scale of
+    the image's size. Both change labels, so they are off.
+    tile, tile_overlap: in pixels; the longest side of a tile and how much neighbours share, see `choose_tiling`. With
+    tile None, images above 4 million pixels are refined in tiles of 1536, so memory is bounded.
+    backend: one of `BACKENDS`; `auto` = compiled with numba where it is there, else NumPy and SciPy.
     Only the image's own K + 1 labels take part. Evidence is the mean field Q, which sums to 1 over the labels.
     """
 
@@ -94,67 +51,130 @@ class DenseCrf(Refiner):
     bilateral_compat: float | None = None
     unary: str | None = None
     gt_prob: float = 0.7
+    wrap_uint8: bool | None = None
+    size_reference: float | None = None
+    tolerance: float = 0.0
+    scale: float = 1.0
+    tile: int | None = None
+    tile_overlap: int | None = None
+    backend: str = "auto"
 
     def __post_init__(self) -> None:
-        if self.preset not in PRESETS:
-            raise ConfigError(f"refine.preset: unknown value '{self.preset}'.{suggest(self.preset, PRESETS)}")
-        constants = self.constants
-        if constants.unary not in UNARIES:
-            raise ConfigError(f"refine.unary: unknown value '{constants.unary}'.{suggest(constants.unary, UNARIES)}")
-        if not isinstance(constants.iterations, int):
-            raise ConfigError(f"refine.iterations: expected a whole number, but got {constants.iterations}.")
-        check_at_least("refine.iterations", constants.iterations, 1)
-        for name in ("gaussian_sxy", "bilateral_sxy", "bilateral_srgb"):
-            check_at_least(f"refine.{name}", getattr(constants, name), 0, strictly=True)
-        for name in ("gaussian_compat", "bilateral_compat"):
-            check_at_least(f"refine.{name}", getattr(constants, name), 0)
+        _check_known("preset", self.preset, PRESETS)
+        _check_known("unary", self.constants.unary, UNARIES)
+        _check_known("backend", self.backend, BACKENDS)
+        _check_constants(self.constants)
         if not 0 < self.gt_prob < 1:
             raise ConfigError(f"refine.gt_prob: expected a value above 0 and below 1, but got {self.gt_prob}.")
+        check_at_least("refine.tolerance", self.tolerance, 0)
+        check_at_least("refine.scale", self.scale, 1)
+        if self.size_reference is not None:
+            check_at_least("refine.size_reference", self.size_reference, 0, strictly=True)
+        if self.tolerance > 0 and self.backend == "pydensecrf":
+            raise ConfigError("refine.tolerance: backend=pydensecrf cannot stop early; use 0 or another backend.")
+        self._check_tiles()
+
+    def _check_tiles(self) -> None:
+        for name, least in (("tile", 2), ("tile_overlap", 0)):
+            value = getattr(self, name)
+            if value is not None:
+                _check_whole(name, value, least)
+        if self.tile is not None and self.tile_overlap is not None and self.tile_overlap >= self.tile:
+            raise ConfigError(
+                f"refine.tile_overlap: expected less than the tile of {self.tile} pixels, but got {self.tile_overlap}."
+            )
 
     @property
     def constants(self) -> CrfConstants:
         """The preset's constants with the given options in their place."""
-        base = PRESETS[self.preset]
-        own = {field.name: getattr(self, field.name) for field in fields(CrfConstants)}
-        return CrfConstants(**{name: getattr(base, name) if own[name] is None else own[name] for name in own})
+        given = {field.name: getattr(self, field.name) for field in fields(CrfConstants)}
+        return replace(PRESETS[self.preset], **{name: value for name, value in given.items() if value is not None})
 
     @property
     def needs(self) -> str:
         return "seeds" if self.constants.unary == "labels" else "scores"
 
     def compute_evidence(self, inputs: RefineInput) -> Evidence:
-        labels = len(inputs.class_ids) + 1
-        check_fits_lattice(inputs.size, labels, self.constants)
+        return self.compute_all([inputs])[0]
+
+    def compute_all(self, inputs: Sequence[RefineInput]) -> list[Evidence]:
+        """The lattices are built once: the label sets must be of one image."""
+        constants = fit_widths(self.constants, inputs[0].size, self.size_reference)
+        reach = max(constants.gaussian_sxy, constants.bilateral_sxy)
+        tiling = choose_tiling(inputs[0].size, self.tile, self.tile_overlap, reach)
+        if tiling is None:
+            return self._refine(inputs, constants)
+        return self._refine_tiles(inputs, constants, tiling)
+
+    def _refine_tiles(self, inputs: Sequence[RefineInput], constants: CrfConstants, tiling: Tiling) -> list[Evidence]:
+        blends = [Blend(len(one.class_ids) + 1, one.size, tiling.overlap) for one in inputs]
+        for window in tiling.list_windows(inputs[0].size):
+            evidences = self._refine([crop_input(one, window) for one in inputs], constants)
+            for blend, evidence in zip(blends, evidences, strict=True):
+                blend.add(window, evidence)
+        return [blend.finish() for blend in blends]
+
+    def _refine(self, inputs: Sequence[RefineInput], constants: CrfConstants) -> list[Evidence]:
+        features = wrap_image(inputs[0].features) if constants.wrap_uint8 else inputs[0].features
+        unaries = [self.compute_unary(one) for one in inputs]
+        if self.scale == 1:
+            return self._infer(features, unaries, constants)
+        size = inputs[0].size
+        small = find_small_size(size, self.scale)
+        shrunk = [shrink_planes(unary, small) for unary in unaries]
+        results = self._infer(shrink_features(features, small), shrunk, divide_widths(constants, self.scale))
+        return [enlarge_probabilities(result, size) for result in results]
+
+    def _infer(
+        self, features: NDArray[Any], unaries: Sequence[NDArray[np.float32]], constants: CrfConstants
+    ) -> list[Evidence]:
+        infer = build_inference(features, make_kernels(constants), self.backend)
+        return [infer(unary, constants.iterations, self.tolerance) for unary in unaries]
+
+    def compute_unary(self, inputs: RefineInput) -> NDArray[np.float32]:
+        """Energies float32 (K + 1, H, W) of the image's seeds or scores."""
         if self.constants.unary == "labels":
-            unary = compute_label_unary(inputs.seed_index(), labels, self.gt_prob)
-        else:
-            unary = compute_score_unary(inputs.stack())
-        return compute_mean_field(inputs.image, unary, self.constants)
+            return compute_label_unary(inputs.seed_index(), len(inputs.class_ids) + 1, self.gt_prob)
+        stacked = inputs.stack()
+        return compute_score_unary(stacked) if self.constants.unary == "scores" else compute_logit_unary(stacked)
 
 
-def compute_mean_field(
-    image: NDArray[np.uint8], unary: NDArray[np.float32], constants: CrfConstants
-) -> NDArray[np.float32]:
-    """Mean field Q float32 (L, H, W), sums to 1 over the labels.
+def make_kernels(constants: CrfConstants) -> list[Kernel]:
+    """The nearness kernel and the nearness and colour kernel."""
+    return [
+        Kernel(constants.gaussian_sxy, constants.gaussian_compat),
+        Kernel(constants.bilateral_sxy, constants.bilateral_compat, constants.bilateral_srgb),
+    ]
 
-    image: uint8 (H, W, 3). unary: energies float32 (L, H, W), L >= 2, finite. The caller has checked the sizes.
-    Raises MissingExtraError when pydensecrf is not installed.
-    """
-    backend = _load_backend()
-    labels, height, width = unary.shape
-    field = backend.DenseCRF2D(width, height, labels)
-    field.setUnaryEnergy(np.ascontiguousarray(unary.reshape(labels, -1), np.float32))
-    if constants.gaussian_compat > 0:
-        sxy = constants.gaussian_sxy
-        field.addPairwiseGaussian(sxy=(sxy, sxy), compat=float(constants.gaussian_compat))
-    if constants.bilateral_compat > 0:
-        sxy, srgb = constants.bilateral_sxy, constants.bilateral_srgb
-        # The backend refuses read-only and strided images, so it gets a copy of its own.
-        field.addPairwiseBilateral(
-            sxy=(sxy, sxy),
-            srgb=(srgb, srgb, srgb),
-            rgbim=np.array(image, order="C"),
-            compat=float(constants.bilateral_compat),
-        )
-    result = np.array(field.inference(constants.iterations), np.float32)
-    return np.ascontiguousarray(result.reshape(labels, height, width))
+
+def fit_widths(constants: CrfConstants, size: tuple[int, int], size_reference: float | None) -> CrfConstants:
+    """Widths in pixels for an image of `size`, where the constants are meant for a longest side of `size_reference`."""
+    return constants if size_reference is None else divide_widths(constants, size_reference / max(size))
+
+
+def divide_widths(constants: CrfConstants, divisor: float) -> CrfConstants:
+    """The constants with both sxy over `divisor`."""
+    return replace(
+        constants, gaussian_sxy=constants.gaussian_sxy / divisor, bilateral_sxy=constants.bilateral_sxy / divisor
+    )
+
+
+def _check_constants(constants: CrfConstants) -> None:
+    _check_whole("iterations", constants.iterations, 1)
+    for name in WIDTHS:
+        check_at_least(f"refine.{name}", getattr(constants, name), 0, strictly=True)
+    for name in ("gaussian_compat", "bilateral_compat"):
+        check_at_least(f"refine.{name}", getattr(constants, name), 0)
+    if not isinstance(constants.wrap_uint8, bool):
+        raise ConfigError(f"refine.wrap_uint8: expected true or false, but got {constants.wrap_uint8}.")
+
+
+def _check_whole(name: str, value: int, least: int) -> None:
+    if not isinstance(value, int) or isinstance(value, bool):
+        raise ConfigError(f"refine.{name}: expected a whole number, but got {value}.")
+    check_at_least(f"refine.{name}", value, least)
+
+
+def _check_known(name: str, value: str, known: Sequence[str] | dict[str, CrfConstants]) -> None:
+    if value not in known:
+        raise ConfigError(f"refine.{name}: unknown value '{value}'.{suggest(value, known)}")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -65,7 +65,7 @@ def crop_input(inputs: RefineInput, window: Window) -> RefineInput:
     return replace(
         inputs,
         image=inputs.image[window],
-        scores=inputs.scores[(slice(None), *window)],
+        scores=inputs.scores[:, window[0], window[1]],
         background=inputs.background[window],
         seeds=None if inputs.seeds is None else inputs.seeds[window],
         bands=None if inputs.bands is None else inputs.bands[window],
@@ -73,19 +73,27 @@ def crop_input(inputs: RefineInput, window: Window) -> RefineInput:
     )
 
 
-def blend_tiles(labels: int, size: tuple[int, int], tiles: Iterable[tuple[Window, Evidence]], overlap: int) -> Evidence:
-    """float32 (labels, *size): mean of the tiles, each weighted less the nearer its edge is, over `overlap` pixels."""
-    total = np.zeros((labels, *size), np.float32)
-    mass = np.zeros(size, np.float32)
-    for window, values in tiles:
-        weight = compute_weights(window, size, overlap)
-        total[(slice(None), *window)] += values * weight
-        mass[window] += weight
-    total /= mass
-    return total
+class Blend:
+    """Collects the tiles of one image: their mean, each weighted less the nearer its edge is, over `overlap` pixels."""
+
+    def __init__(self, labels: int, size: tuple[int, int], overlap: int) -> None:
+        self._total = np.zeros((labels, *size), np.float32)
+        self._mass = np.zeros(size, np.float32)
+        self._overlap = overlap
+
+    def add(self, window: Window, values: Evidence) -> None:
+        """values: float32 (labels, h, w) of the pixels in `window`."""
+        weight = compute_weights(window, self._mass.shape, self._overlap)
+        self._total[:, window[0], window[1]] += values * weight
+        self._mass[window] += weight
+
+    def finish(self) -> Evidence:
+        """float32 (labels, H, W); all windows have been added."""
+        self._total /= self._mass
+        return self._total
 
 
-def compute_weights(window: Window, size: tuple[int, int], overlap: int) -> NDArray[np.float32]:
+def compute_weights(window: Window, size: Sequence[int], overlap: int) -> NDArray[np.float32]:
     """float32 (h, w) in (0, 1]: rises from a tile's edge over `overlap` pixels, but not at the image's own edge."""
     rows, columns = (_ramp(span, length, overlap) for span, length in zip(window, size, strict=True))
     return np.multiply.outer(rows, columns)
