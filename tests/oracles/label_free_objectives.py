@@ -60,3 +60,12 @@ def slow_colour_contrast(image: np.ndarray, labels: np.ndarray) -> float:
         region = lab[flat == label]
         between += len(region) * float(((region.mean(axis=0) - centre) ** 2).sum())
     return between / total if total > 0 else 0.0
+
+
+def slow_ranking(mask: np.ndarray, scores: np.ndarray) -> float:
+    """Chance that a score inside the mask is above one outside, ties half, over all pairs."""
+    inside, outside = scores[mask].tolist(), scores[~mask].tolist()
+    if not inside or not outside:
+        return 0.5
+    wins = sum(1.0 if a > b else 0.5 if a == b else 0.0 for a in inside for b in outside)
+    return wins / (len(inside) * len(outside))

@@ -13,6 +13,7 @@ from tests.oracles.label_free_objectives import (
     slow_edge_alignment,
     slow_label_correlation,
     slow_label_iou,
+    slow_ranking,
 )
 from wsl.errors import ConfigError, DataError
 from wsl.quality.label_free_objectives import (
@@ -21,6 +22,7 @@ from wsl.quality.label_free_objectives import (
     UnlabelledCase,
     compute_label_correlation,
     compute_label_iou,
+    compute_ranking,
     rate_labels,
 )
 from wsl.seeds.labels import label_from_scores
@@ -118,3 +120,26 @@ def test_what_does_not_fit_is_refused() -> None:
     assert (
         rate_labels(["view_agreement"], UnlabelledCase(IMAGE, VIEWS[0][:0], (), (), 0.5), lambda scores: scores) == {}
     )
+
+
+@given(
+    arrays(np.bool_, (4, 5)),
+    arrays(np.float32, (4, 5), elements=st.sampled_from([np.float32(n / 64) for n in range(65)])),
+)
+def test_ranking_is_that_of_all_pairs(mask: np.ndarray, scores: np.ndarray) -> None:
+    assert compute_ranking(mask, scores) == pytest.approx(slow_ranking(mask, scores), abs=1e-12)
+
+
+def test_ranking_by_hand() -> None:
+    """Each half's labels against the other half's scores; the product with the borders' contrast."""
+    halves, ids = CASE.halves, CASE.class_ids
+    found = rate_labels(
+        ["view_ranking", "ranking_and_edges", "edge_alignment"],
+        CASE,
+        lambda scores: label_from_scores(scores, ids, "constant", 0.6),
+    )
+    labels = [label_from_scores(half, ids, "constant", 0.6) for half in halves]
+    areas = [slow_ranking(labels[h] == ids[k], np.floor(halves[1 - h][k] * 1024)) for h in (0, 1) for k in (0, 1)]
+    assert found["view_ranking"] == pytest.approx(np.mean(areas), abs=1e-9)
+    contrast = 1 + found["edge_alignment"]
+    assert found["ranking_and_edges"] == pytest.approx((np.mean(areas) - 0.5) * contrast / (1 + contrast), abs=1e-9)
