@@ -56,7 +56,8 @@ def test_mean_field_against_all_pairs(labels: int, backend: str) -> None:
     image = np.repeat(np.repeat(rng.integers(0, 256, (4, 5, 3), dtype=np.uint8), 4, 0), 4, 1)
     scores = rng.dirichlet(np.ones(labels), (16, 20)).transpose(2, 0, 1).clip(np.exp(-5), 1).astype(np.float32)
     inputs = RefineInput(image, scores[1:], None, tuple(range(1, labels)), scores[0])
-    options = dict(preset="psa", iterations=5, backend=backend, gaussian_sxy=2, bilateral_sxy=9, bilateral_srgb=20)
+    widths = {"gaussian_sxy": 2.0, "bilateral_sxy": 9.0, "bilateral_srgb": 20.0}
+    options: dict[str, Any] = {"preset": "psa", "iterations": 5, "backend": backend, **widths}
     exact = mean_field(image, -np.log(scores.astype(np.float64)), 5, (2, 3), (9, 20, 4))
     ours = DenseCrf(**options, gaussian_compat=3, bilateral_compat=4)(inputs)
     error = np.abs(ours - exact).mean()
@@ -111,7 +112,7 @@ def test_options_replace_the_constants_of_the_preset() -> None:
     assert build_refiner("dense_crf").needs == "seeds"
     wrapped = DenseCrf("clip_es_wrapped", wrap_uint8=False)
     assert wrapped.constants == PRESETS["clip_es"]
-    assert pickle.loads(pickle.dumps(refiner)) == refiner
+    assert pickle.loads(pickle.dumps(refiner)) == refiner  # noqa: S301
 
 
 @pytest.mark.parametrize("preset", sorted(PRESETS))
@@ -189,19 +190,24 @@ def test_half_resolution_is_the_crf_of_the_halved_image() -> None:
 def test_tiles_leave_no_seams(real_data: Any) -> None:
     from wsl.data.images import read_image
 
-    path = sorted((real_data / "coco_mini").rglob("*.jpg"))[0]
+    path = sorted((real_data / "data" / "coco_mini").rglob("*.jpg"))[0]
     image = np.asarray(read_image(path))[:240, :320]
     size = image.shape[:2]
     score = np.clip(1.2 - np.hypot(*np.meshgrid(*(np.linspace(-2, 2, n) for n in size), indexing="ij")), 0, 1)
     seeds = (score > 0.3).astype(np.uint8)
     inputs = RefineInput(image, score[None].astype(np.float32), seeds, (1,), np.full(size, 0.3, np.float32))
     whole = DenseCrf("irn", bilateral_sxy=15)(inputs)
+
+    def measure_step(tiled: np.ndarray, columns: list[int]) -> float:
+        """What the tiles add to the change of Q across the edges of tiles, mean over the rows, the largest edge."""
+        steps = np.abs(np.diff(tiled - whole, axis=2)[1]).mean(0)
+        return max(float(steps[column - 1]) for column in columns)
+
     tiled = DenseCrf("irn", bilateral_sxy=15, tile=160, tile_overlap=60)(inputs)
-    assert (whole.argmax(0) == tiled.argmax(0)).mean() > 0.99
-    assert np.abs(whole - tiled).mean() < 0.01
-    # no step at the edges of tiles: the change from the whole image's result is smooth across every column
-    difference = (tiled - whole)[1]
-    assert np.abs(np.diff(difference, axis=1)).mean(0).max() < 0.02
+    assert (whole.argmax(0) == tiled.argmax(0)).mean() > 0.995
+    assert np.abs(whole - tiled).mean() < 0.005
+    assert measure_step(tiled, [80, 160, 240]) < 0.01
+    assert measure_step(DenseCrf("irn", bilateral_sxy=15, tile=160, tile_overlap=0)(inputs), [160]) > 0.02
 
 
 def test_a_tile_that_holds_the_image_changes_nothing() -> None:
@@ -282,7 +288,7 @@ def test_scores_without_contrast_and_seeds_of_255_are_no_error(value: float, pre
     assert np.isfinite(evidence).all()
     np.testing.assert_allclose(evidence.sum(0), 1, atol=1e-5)
     if preset == "irn":  # nothing is known: the labels are alike everywhere
-        np.testing.assert_allclose(evidence, 0.5, atol=1e-3)
+        np.testing.assert_allclose(evidence, 0.5, atol=1e-6)
 
 
 @pytest.mark.parametrize("backend", BACKENDS)

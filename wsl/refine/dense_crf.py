@@ -129,7 +129,10 @@ class DenseCrf(Refiner):
         self, features: NDArray[Any], unaries: Sequence[NDArray[np.float32]], constants: CrfConstants
     ) -> list[Evidence]:
         infer = build_inference(features, make_kernels(constants), self.backend)
-        return [infer(unary, constants.iterations, self.tolerance) for unary in unaries]
+        return [
+            _make_uniform(unary) if _says_nothing(unary) else infer(unary, constants.iterations, self.tolerance)
+            for unary in unaries
+        ]
 
     def compute_unary(self, inputs: RefineInput) -> NDArray[np.float32]:
         """Energies float32 (K + 1, H, W) of the image's seeds or scores."""
@@ -137,6 +140,15 @@ class DenseCrf(Refiner):
             return compute_label_unary(inputs.seed_index(), len(inputs.class_ids) + 1, self.gt_prob)
         stacked = inputs.stack()
         return compute_score_unary(stacked) if self.constants.unary == "scores" else compute_logit_unary(stacked)
+
+
+def _says_nothing(unary: NDArray[np.float32]) -> bool:
+    """Whether all labels are alike everywhere: mean field stays there, but rounding would blow up to labels."""
+    return bool((unary == unary[0]).all())
+
+
+def _make_uniform(unary: NDArray[np.float32]) -> Evidence:
+    return np.full(unary.shape, 1 / len(unary), np.float32)
 
 
 def make_kernels(constants: CrfConstants) -> list[Kernel]:
