@@ -36,8 +36,10 @@ from wsl.models import list_models
 from wsl.pipeline.stages import STAGES
 from wsl.refine.presets import PRESETS as CRF_PRESETS
 from wsl.refine.refiner import REFINERS
+from wsl.refine.walk.constants import PRESETS as WALK_PRESETS
 from wsl.seeds.background import BACKGROUND_RULES
 from wsl.seeds.label_free import LABEL_FREE_RULES
+from wsl.seeds.rules import LABEL_RULES
 from wsl.train.settings import AUGMENTATIONS
 
 ROOT = Path(__file__).parent.parent
@@ -98,7 +100,7 @@ def test_settings_page_lists_the_values(key: str) -> None:
 
 
 def option_rows(method: str) -> dict[str, Any]:
-    rows = [row for row in list_rows(find_section("methods", method)) if len(row) == 3]
+    rows = [row for row in list_rows(find_section("refinement", method)) if len(row) == 3]
     return {unquote(row[0]): yaml.safe_load(unquote(row[1])) for row in rows}
 
 
@@ -110,7 +112,7 @@ def test_every_option_of_every_refiner_is_listed_with_its_default(method: str) -
 
 
 def test_every_refiner_has_a_heading_and_no_heading_is_out_of_date() -> None:
-    part = PAGES["methods"].split("\n## Refinement\n")[1]
+    part = PAGES["refinement"].split("\n## Refiners\n")[1]
     assert sorted(re.findall(r"^### (\w+)$", part, re.M)) == REFINERS.names()
 
 
@@ -139,9 +141,24 @@ def test_cam_presets_are_those_of_the_code() -> None:
 
 def test_crf_presets_are_those_of_the_code() -> None:
     fields = {name: list(dataclasses.asdict(constants).values()) for name, constants in CRF_PRESETS.items()}
-    assert preset_rows(find_section("methods", "dense_crf"), columns=9) == fields
+    assert preset_rows(find_section("refinement", "dense_crf"), columns=9) == fields
     header = " | ".join(dataclasses.asdict(CRF_PRESETS["irn"]))
-    assert f"| preset | {header} |" in PAGES["methods"]
+    assert f"| preset | {header} |" in PAGES["refinement"]
+
+
+def test_walk_presets_are_those_of_the_code() -> None:
+    fields = {name: list(dataclasses.asdict(constants).values()) for name, constants in WALK_PRESETS.items()}
+    columns = 1 + len(fields["irn"])
+    assert preset_rows(find_section("refinement", "random_walk"), columns=columns) == fields
+
+
+def test_label_rules_are_those_of_the_code() -> None:
+    rows = {unquote(row[0]): row[1] for row in list_rows(find_section("refinement", "Label rules"))}
+    assert sorted(rows) == LABEL_RULES.names()
+    for name, shown in rows.items():
+        rule = LABEL_RULES.get(name)()
+        options = dataclasses.asdict(rule)  # type: ignore[call-overload]
+        assert re.findall(r"`(\w+)=([^`]*)`", shown) == [(key, str(value)) for key, value in options.items()]
 
 
 @pytest.mark.parametrize(
@@ -190,11 +207,6 @@ def test_every_way_to_a_threshold_is_named() -> None:
     words = [way.split(":")[0].split("[")[0] for way in WAYS]
     section = find_section("metrics", "Score maps and thresholds")
     assert [word for word in words if f"--threshold {word}" not in section and word != "fixed"] == []
-
-
-def test_measured_table_is_marked_as_what_it_is() -> None:
-    assert "not** class activation maps" in find_section("methods", "Which one")
-    assert "optimistic" in find_section("methods", "Which one")
 
 
 # --- quoted messages ------------------------------------------------------------------------------------------------

@@ -1,4 +1,4 @@
-"""Compiled inner loops: modules that need numba, used where it is installed; the results are the same without it."""
+"""Compiled inner loops: modules that need numba, which is installed with wsl; the results are the same without it."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ def _load(name: str) -> ModuleType | None:
 def load_compiled(name: str) -> ModuleType | None:
     """The module `name`, whose functions are compiled by numba.
 
-    None when numba is not installed (`pip install 'wsl[fast]'`) or the environment variable WSL_COMPILED is 0; callers
-    then take their NumPy or OpenCV form, which gives the same numbers.
+    None when numba is missing (on a machine that has no build of it) or the environment variable WSL_COMPILED is 0;
+    callers then take their NumPy, SciPy or OpenCV form, which gives the same numbers.
     """
     return None if os.environ.get(SWITCH) == "0" else _load(name)

@@ -6,11 +6,13 @@ import platform
 
 from wsl.version import __version__, find_versions
 
-REQUIRED = ("torch", "torchvision", "numpy", "scipy", "scikit-image", "opencv-python-headless", "pillow", "pycocotools")
+REQUIRED = (
+    *("torch", "torchvision", "numpy", "scipy", "numba", "scikit-image", "opencv-python-headless", "pillow"),
+    "pycocotools",
+)
 OPTIONAL = {
-    "pydensecrf2": "refine.method=dense_crf: pip install 'wsl[crf]'",
+    "pydensecrf2": "refine.options.backend=pydensecrf: pip install 'wsl[crf]'",
     "timm": "model.name=timm/...: pip install 'wsl[timm]'",
-    "numba": "compiled sweeps: pip install 'wsl[fast]'",
     "faster-coco-eval": "faster COCO AP: pip install 'wsl[fast]'",
 }
 
@@ -35,9 +37,11 @@ def _devices() -> list[str]:
         return [f"torch and torchvision do not work together ({error}): install both in one go, from one index."]
     from wsl.cam.method import list_methods
     from wsl.models import list_models
+    from wsl.refine import REFINERS
 
     methods = f"methods (cam.method): {', '.join(list_methods())}"
+    refiners = f"refiners (refine.method): {', '.join(REFINERS.names())}"
     models = f"models (model.name): {', '.join(list_models())}"
     names = [torch.cuda.get_device_name(index) for index in range(torch.cuda.device_count())]
     devices = [f"cuda:{index} {name}" for index, name in enumerate(names)]
-    return [f"cpu: {torch.get_num_threads()} threads", *devices, models, methods]
+    return [f"cpu: {torch.get_num_threads()} threads", *devices, models, methods, refiners]
