@@ -24,7 +24,20 @@ def make_input(size: tuple[int, int] = (12, 15), class_ids: tuple[int, ...] = (4
 
 
 def test_names() -> None:
-    assert NAMES == ["dense_crf", "none", "pamr", "region_grow"]
+    assert [
+        *(
+            "dense_crf",
+            "grab_cut",
+            "guided_filter",
+            "none",
+            "pamr",
+            "par",
+            "random_walk",
+            "random_walker",
+            "region_grow",
+        ),
+        "superpixels",
+    ] == NAMES
 
 
 @pytest.mark.parametrize("name", NAMES)

@@ -37,7 +37,7 @@ def _devices() -> list[str]:
         return [f"torch and torchvision do not work together ({error}): install both in one go, from one index."]
     from wsl.cam.method import list_methods
     from wsl.models import list_models
-    from wsl.refine import REFINERS
+    from wsl.refine.refiner import REFINERS
 
     methods = f"methods (cam.method): {', '.join(list_methods())}"
     refiners = f"refiners (refine.method): {', '.join(REFINERS.names())}"

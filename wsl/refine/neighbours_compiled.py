@@ -6,6 +6,8 @@ import numba
 import numpy as np
 from numpy.typing import NDArray
 
+from wsl.refine.neighbours import PAMR_EPSILON, PAR_EPSILON, PAR_WIDTH
+
 Floats = NDArray[np.float32]
 Ints = NDArray[np.int64]
 
@@ -34,14 +36,19 @@ def average(planes: Floats, weights: Floats, offsets: Ints, margin: int, first: 
             total = out[plane, row]
             total[:] = 0
             for start in range(0, len(offsets), 8):
-                _add_eight(total, planes[plane], weights[row, start : start + 8], offsets[start : start + 8],
-                           margin + first + row, margin, width)
+                _add_eight(
+                    total,
+                    planes[plane],
+                    weights[row, start : start + 8],
+                    offsets[start : start + 8],
+                    margin + first + row,
+                    margin,
+                    width,
+                )
 
 
 @_compile
-def _add_eight(
-    total: Floats, plane: Floats, weights: Floats, offsets: Ints, row: int, column: int, width: int
-) -> None:
+def _add_eight(total: Floats, plane: Floats, weights: Floats, offsets: Ints, row: int, column: int, width: int) -> None:
     a = plane[row + offsets[0, 0], column + offsets[0, 1] :]
     b = plane[row + offsets[1, 0], column + offsets[1, 1] :]
     c = plane[row + offsets[2, 0], column + offsets[2, 1] :]
@@ -54,3 +61,155 @@ def _add_eight(
         first = weights[0, x] * a[x] + weights[1, x] * b[x] + weights[2, x] * c[x] + weights[3, x] * d[x]
         second = weights[4, x] * e[x] + weights[5, x] * f[x] + weights[6, x] * g[x] + weights[7, x] * h[x]
         total[x] += first + second
+
+
+@_compile
+def weigh_pamr(padded: Floats, offsets: Ints, margin: int, first: int, out: Floats) -> None:
+    """out float32 (h, P, W): PAMR's weights of the rows from `first` on; see `wsl.refine.pamr`.
+
+    padded: float32 (C, H + 2m, W + 2m). offsets: as in `average`. All arrays contiguous.
+    """
+    channels, samples = len(padded), np.float32(9 * (len(offsets) // 8))
+    scales = np.empty((channels, out.shape[2]), np.float32)
+    total, squares = np.empty(out.shape[2], np.float32), np.empty(out.shape[2], np.float32)
+    for row in range(out.shape[0]):
+        place = margin + first + row
+        for channel in range(channels):
+            _sum_differences(padded[channel], offsets, place, margin, total, squares)
+            scale = scales[channel]
+            for x in range(len(scale)):
+                # The pixel itself differs by 0 from itself, so it counts among the samples only.
+                variance = (squares[x] - total[x] * total[x] / samples) / (samples - np.float32(1))
+                deviation = np.sqrt(max(variance, np.float32(0)))
+                scale[x] = np.float32(-1) / ((np.float32(0.1) * deviation + PAMR_EPSILON) * np.float32(channels))
+        for index in range(len(offsets)):
+            _add_distances(padded, scales, place, margin, offsets[index], out[row, index])
+        _share(out[row])
+
+
+@_compile
+def weigh_par(padded: Floats, offsets: Ints, margin: int, first: int, places: Floats, out: Floats) -> None:
+    """out float32 (h, P, W): PAR's weights of the rows from `first` on, plus places (P,); see `wsl.refine.par`.
+
+    The other arguments are those of `weigh_pamr`.
+    """
+    channels, samples, width = len(padded), np.float32(len(offsets)), out.shape[2]
+    scales = np.empty((channels, width), np.float32)
+    total, squares = np.empty(width, np.float32), np.empty(width, np.float32)
+    for row in range(out.shape[0]):
+        place = margin + first + row
+        for channel in range(channels):
+            _sum_differences(padded[channel], offsets, place, margin, total, squares)
+            for x in range(width):
+                total[x] = total[x] / samples
+            # A pixel unlike all its neighbours: only differences to their mean give their spread in float32.
+            _sum_squares(padded[channel], offsets, place, margin, total, squares)
+            scale = scales[channel]
+            for x in range(width):
+                deviation = np.sqrt(squares[x] / (samples - np.float32(1)))
+                scale[x] = np.float32(1) / ((deviation + PAR_EPSILON) * PAR_WIDTH)
+        for index in range(len(offsets)):
+            _add_squares(padded, scales, place, margin, offsets[index], out[row, index])
+        _subtract_highest(out[row])
+        _share(out[row])
+        for index in range(len(offsets)):
+            weights = out[row, index]
+            for x in range(width):
+                weights[x] += places[index]
+
+
+@_compile
+def _sum_differences(plane: Floats, offsets: Ints, row: int, margin: int, total: Floats, squares: Floats) -> None:
+    """Sum and sum of squares of the differences between a pixel and its neighbours, for one row."""
+    total[:] = 0
+    squares[:] = 0
+    centre = plane[row, margin:]
+    for index in range(len(offsets)):
+        there = plane[row + offsets[index, 0], margin + offsets[index, 1] :]
+        for x in range(len(total)):
+            difference = there[x] - centre[x]
+            total[x] += difference
+            squares[x] += difference * difference
+
+
+@_compile
+def _sum_squares(plane: Floats, offsets: Ints, row: int, margin: int, mean: Floats, squares: Floats) -> None:
+    """Sum of squares of the same differences less their mean."""
+    squares[:] = 0
+    centre = plane[row, margin:]
+    for index in range(len(offsets)):
+        there = plane[row + offsets[index, 0], margin + offsets[index, 1] :]
+        for x in range(len(mean)):
+            difference = there[x] - centre[x] - mean[x]
+            squares[x] += difference * difference
+
+
+@_compile
+def _add_distances(padded: Floats, scales: Floats, row: int, margin: int, offset: Ints, out: Floats) -> None:
+    """out = sum over the channels of scale * |difference to the neighbour|, for one row."""
+    out[:] = 0
+    for channel in range(len(padded)):
+        centre = padded[channel, row, margin:]
+        there = padded[channel, row + offset[0], margin + offset[1] :]
+        scale = scales[channel]
+        for x in range(len(out)):
+            out[x] += abs(there[x] - centre[x]) * scale[x]
+
+
+@_compile
+def _add_squares(padded: Floats, scales: Floats, row: int, margin: int, offset: Ints, out: Floats) -> None:
+    """out = - mean over the channels of (scale * difference to the neighbour)^2, for one row."""
+    share = np.float32(-1) / np.float32(len(padded))
+    out[:] = 0
+    for channel in range(len(padded)):
+        centre = padded[channel, row, margin:]
+        there = padded[channel, row + offset[0], margin + offset[1] :]
+        scale = scales[channel]
+        for x in range(len(out)):
+            distance = (there[x] - centre[x]) * scale[x]
+            out[x] += distance * distance * share
+
+
+@_compile
+def _subtract_highest(rows: Floats) -> None:
+    """Takes from rows (P, W) the highest of each column."""
+    highest = rows[0].copy()
+    for index in range(1, len(rows)):
+        row = rows[index]
+        for x in range(len(highest)):
+            highest[x] = max(highest[x], row[x])
+    for index in range(len(rows)):
+        row = rows[index]
+        for x in range(len(highest)):
+            row[x] -= highest[x]
+
+
+@_compile
+def _share(rows: Floats) -> None:
+    """rows (P, W) of values that are at most 0 become their softmax over P."""
+    total = np.zeros(rows.shape[1], np.float32)
+    for index in range(len(rows)):
+        row = rows[index]
+        for x in range(len(row)):
+            row[x] = _exp(row[x])
+            total[x] += row[x]
+    for x in range(len(total)):
+        total[x] = np.float32(1) / total[x]
+    for index in range(len(rows)):
+        row = rows[index]
+        for x in range(len(row)):
+            row[x] *= total[x]
+
+
+@_compile
+def _exp(value: np.float32) -> np.float32:
+    """exp of a float32 at most 0, within 3e-7 of it; 0 below -87."""
+    bounded = max(value, _LOWEST)
+    shifted = bounded * _PER_LN2 + _SHIFT
+    steps = shifted - _SHIFT
+    rest = bounded - steps * _LN2_HIGH - steps * _LN2_LOW
+    power = _TERMS[0]
+    for term in _TERMS[1:]:
+        power = power * rest + term
+    scale = np.int32((np.int32(steps) + np.int32(127)) << np.int32(23)).view(np.float32)
+    return power * scale if value >= _LOWEST else np.float32(0)

@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 
 from wsl.config import load_config
 from wsl.errors import ConfigError
-from wsl.pipeline.tuning.default_spaces import REFINER_OPTIONS, default_dimensions, list_default_methods
 from wsl.pipeline.label_maker import build_label_maker
+from wsl.pipeline.tuning.default_spaces import REFINER_OPTIONS, default_dimensions, list_default_methods
 from wsl.pipeline.tuning.space import (
     Choices,
     Range,
