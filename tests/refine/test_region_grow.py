@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from tests.oracles import refine_methods
+from tests.oracles import refine_grow
 from wsl.errors import ConfigError
 from wsl.refine.refiner import RefineInput, build_refiner, label_map_of
 from wsl.refine.region_grow import compute_probabilities, grow_regions
@@ -21,7 +21,7 @@ from wsl.refine.region_grow import compute_probabilities, grow_regions
 def test_against_the_oracle(seeds: np.ndarray, best: np.ndarray, value: np.ndarray) -> None:
     probabilities = np.where(best == np.arange(3)[:, None, None], value, (1 - value) / 2).astype(np.float32)
     grown = grow_regions(seeds, probabilities, 0.85, 0.99)
-    np.testing.assert_array_equal(grown, refine_methods.grow(seeds, probabilities, 0.85, 0.99))
+    np.testing.assert_array_equal(grown, refine_grow.grow(seeds, probabilities, 0.85, 0.99))
     assert (grown[seeds >= 0] == seeds[seeds >= 0]).all()
 
 
@@ -65,8 +65,27 @@ def test_shares() -> None:
     np.testing.assert_allclose(compute_probabilities(halves).ravel(), [0.25, 0.75], rtol=1e-6)
 
 
+def test_seed_of_another_class_is_left_out_but_joins_the_regions_at_its_sides() -> None:
+    # All pixels are confident of class 1. The seed of class 2 lies between the seed of class 1 and a last pixel.
+    probabilities = np.array([[[0.0] * 3], [[0.9] * 3], [[0.1] * 3]], np.float32)
+    assert grow_regions(np.array([[1, 2, -1]]), probabilities, 0.85, 0.99).tolist() == [[1, 2, 1]]
+
+
+def test_neighbours_at_corners_are_joined() -> None:
+    probabilities = np.array([[[0.9, 0.1], [0.1, 0.9]]], np.float32)
+    probabilities = np.stack([probabilities[0], 1 - probabilities[0]])[::-1]
+    assert grow_regions(np.array([[1, -1], [-1, -1]]), probabilities, 0.85, 0.99).tolist() == [[1, -1], [-1, 1]]
+
+
+def test_in_a_chain_it_grows_from_the_original_seeds() -> None:
+    inputs = row_input([7, 255, 255, 255], [1.0, 1.0, 0.1, 1.0])
+    options = {"probabilities": "scores", "rest": "background"}
+    chain = build_refiner(["none", "region_grow"], region_grow=options)
+    np.testing.assert_array_equal(chain(inputs), build_refiner("region_grow", **options)(inputs))
+    assert label_map_of(chain(inputs), (7,)).tolist() == [[7, 7, 0, 0]]
+
+
 def test_crf_probabilities_reach_the_edge() -> None:
-    pytest.importorskip("pydensecrf", reason="PYDENSECRF MISSING: pip install 'wsl[crf]' to test the dense CRF")
     image = np.full((20, 30, 3), 40, np.uint8)
     image[:, 15:] = 200
     scores = np.broadcast_to(np.linspace(0, 1, 30, dtype=np.float32), (1, 20, 30)).copy()

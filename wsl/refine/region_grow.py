@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import ClassVar
 
 import cv2
 import numpy as np
@@ -56,7 +57,10 @@ class RegionGrow(Refiner):
     [background, scores] with a dense CRF (constants of `crf_preset`, its unary from scores) first; `scores` takes
     [background, scores] divided by their sum. rest: pixels that no seed reached get their own [background, scores]
     (`scores`) or are background (`background`). Evidence of seed and grown pixels is 1 for their class, else 0.
+    Growth starts from the given seeds, in a chain too, as DSRG starts from its cues in every step.
     """
+
+    keeps_cues: ClassVar[bool] = True
 
     foreground: float = 0.85
     background: float = 0.99
