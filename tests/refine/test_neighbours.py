@@ -11,7 +11,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from tests.oracles import refine_pamr, refine_par
-from wsl.errors import ConfigError
+from wsl.errors import ConfigError, DataError
 from wsl.refine import neighbours
 from wsl.refine.neighbours import NeighbourRefiner, list_offsets
 from wsl.refine.pamr import Pamr
@@ -156,6 +156,13 @@ def test_bands_take_the_place_of_colours(form: str, method: type[NeighbourRefine
     bands = np.random.default_rng(3).random((20, 26, 5), dtype=np.float32) * 255
     wanted = average(method(), bands, make_input().scores)
     np.testing.assert_array_equal(method()(make_input(bands=bands))[1:], wanted)
+
+
+@pytest.mark.parametrize("method", [Pamr, Par])
+def test_bands_far_off_the_scale_are_refused(method: type[NeighbourRefiner]) -> None:
+    with pytest.raises(DataError, match=r"bands: expected values on the scale of 0..255, but got 1e\+18"):
+        method()(make_input(bands=np.full((20, 26), -1e18)))
+    assert np.isfinite(method()(make_input(bands=np.random.default_rng(0).random((20, 26)) * 1e9))).all()
 
 
 @pytest.mark.parametrize("name", ["pamr", "par"])

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from wsl.compiled import load_compiled
-from wsl.errors import ConfigError
+from wsl.errors import ConfigError, DataError
 from wsl.refine.refiner import Evidence, RefineInput, Refiner, check_at_least
 
 NEIGHBOURS = tuple((dy, dx) for dy in (-1, 0, 1) for dx in (-1, 0, 1) if (dy, dx) != (0, 0))
@@ -26,6 +26,8 @@ WEIGHT_BYTES = 512 * 2**20
 PAMR_EPSILON = np.float32(1e-8 * 255)
 PAR_EPSILON = np.float32(1e-8)
 PAR_WIDTH = np.float32(0.3)
+# Squares of differences, summed up, stay far below the largest float32.
+LARGEST_BAND = 1e9
 
 Floats = NDArray[np.float32]
 
@@ -76,7 +78,8 @@ class NeighbourRefiner(Refiner):
     iterations: steps. dilations: distances of the 8 neighbours in pixels. scale: work at 1/scale of the image's size
     (image and evidence by area average, result enlarged bilinearly); 2 is four times faster. Planes of one value keep
     one value. Memory: the weights take 32 * len(dilations) * H * W bytes (36 MB at 500x375 with 6 dilations); above
-    512 MB they are made again, strip by strip, in each iteration (same result, slower).
+    512 MB they are made again, strip by strip, in each iteration (same result, slower). Raises DataError for bands
+    beyond 1e9, whose squares do not fit.
     """
 
     iterations: int = 10
@@ -128,6 +131,9 @@ class NeighbourRefiner(Refiner):
 
     def _refine(self, features: NDArray[Any], planes: Floats) -> Floats:
         looks = np.ascontiguousarray(np.moveaxis(features, 2, 0), np.float32)
+        largest = float(np.abs(looks).max())
+        if largest > LARGEST_BAND:
+            raise DataError(f"bands: expected values on the scale of 0..255, but got {largest:g}; scale them first.")
         if self.scale == 1:
             return self.average(looks, planes)
         height, width = planes.shape[1:]
