@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from wsl.compiled import load_compiled
 from wsl.errors import ConfigError, DataError
 from wsl.refine.crf.kernels import Floats, compute_positions
+from wsl.refine.crf.scratch import borrow_words
 from wsl.refine.crf.simplices import compute_scales, find_simplices
 from wsl.refine.crf.vertices import Grid, fit_grid, join_vertices
 
@@ -77,7 +78,10 @@ def build_lattice(features: Floats, loops: ModuleType | None) -> Lattice:
             f"{LARGEST_COORDINATE:g}; use a larger value."
         )
     if loops is not None and grid.bits + (pixels * (dimension + 1) + 64).bit_length() <= 62:
-        corners, weights, after, before = loops.join_vertices(features, compute_scales(dimension), *grid.as_arrays())
+        room = borrow_words(loops.measure_room(pixels, dimension))
+        corners, weights, after, before = loops.join_vertices(
+            features, compute_scales(dimension), *grid.as_arrays(), room
+        )
     else:
         corners, weights, after, before = _join_in_numpy(features, grid)
     return _normalise(corners, weights, after, before, loops)
@@ -134,10 +138,8 @@ def _filter_in_numpy(lattice: Lattice, plane: Floats) -> Floats:
 
 @lru_cache(maxsize=CACHED_LATTICES)
 def _remember_positions(size: tuple[int, int], sxy: tuple[float, float], loops: ModuleType | None) -> Lattice:
-    lattice = build_lattice(compute_positions(size, sxy), loops)
-    for name in ("corners", "weights", "after", "before", "row_sums"):
-        getattr(lattice, name).setflags(write=False)
-    return lattice
+    # Not set read-only, though nobody may write to them: numba would compile every loop a second time for that.
+    return build_lattice(compute_positions(size, sxy), loops)
 
 
 def build_position_lattice(size: tuple[int, int], sxy: tuple[float, float], loops: ModuleType | None) -> Lattice:

@@ -11,7 +11,7 @@ from wsl.refine.crf.links_compiled import link_vertices
 from wsl.refine.crf.simplices import Counts, Floats
 from wsl.refine.crf.softmax_compiled import normalise_labels
 
-__all__ = ["add_filtered", "join_vertices", "normalise_labels"]
+__all__ = ["add_filtered", "join_vertices", "measure_room", "normalise_labels"]
 
 Indices = NDArray[np.uint32]
 Words = NDArray[np.uint64]
@@ -27,11 +27,12 @@ _ROUNDER = np.float32(1.5 * 2**23)  # added and taken away again, it rounds to t
 
 @_compile
 def join_vertices(
-    features: Floats, scales: Floats, lows: Counts, strides: Counts, volume: int
+    features: Floats, scales: Floats, lows: Counts, strides: Counts, volume: int, room: Words
 ) -> tuple[Indices, Floats, Indices, Indices]:
     """(corners, weights, after, before) as in `Lattice`, weights barycentric. features: float32 (d, N), contiguous.
 
-    A key of the grid (see `Grid.as_arrays`) and a vertex number must fit in 62 bits.
+    A key of the grid (see `Grid.as_arrays`) and a vertex number must fit in 62 bits. room: at least `measure_room`
+    long; fresh memory would cost a page fault for each 4 KB.
     """
     count, pixels = len(features) + 1, features.shape[1]
     padded = (pixels + 3) // 4 * 4
@@ -39,8 +40,8 @@ def join_vertices(
     corners, weights = np.empty((padded, count), np.uint32), np.empty((padded, count), np.float32)
     floats, ranks = np.empty((2 * count + 1, _BLOCK), np.float32), np.empty((count, _BLOCK), np.int32)
     keys = np.empty(_BLOCK * count, np.uint64)
-    vertices = np.empty(padded * count, np.uint64)
-    table = np.full(1 << max(_LEAST_BITS, _count_bits(2 * padded)), _EMPTY, np.uint64)
+    vertices, table = room[: padded * count], room[padded * count :][: _measure_table(padded)]
+    table[:] = _EMPTY
     used = 0
     for start in range(0, padded, _BLOCK):
         stop = min(start + _BLOCK, padded)
@@ -50,8 +51,22 @@ def join_vertices(
         if 5 * (used + len(keys)) > 3 * len(table):
             table = _grow(table, vertices[:used], shift)
         used = _number(keys[: (stop - start) * count], table, shift, vertices, used, corners[start:stop].ravel())
-    after, before = link_vertices(vertices[:used].copy(), shift, strides, volume)
+    # the table is not needed any more, so its room and what follows it are free for sorting
+    after, before = link_vertices(vertices[:used], shift, strides, volume, room[padded * count :])
     return corners[:pixels], weights[:pixels], after, before
+
+
+@_compile
+def measure_room(pixels: int, dimension: int) -> int:
+    """How many words `join_vertices` wants: the vertices, then the table or twice the vertices for sorting."""
+    padded = (pixels + 3) // 4 * 4
+    most = padded * (dimension + 1)
+    return most + max(_measure_table(padded), 2 * most)
+
+
+@_compile
+def _measure_table(padded: int) -> int:
+    return 1 << max(_LEAST_BITS, _count_bits(2 * padded))
 
 
 @_compile

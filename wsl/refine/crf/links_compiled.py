@@ -16,18 +16,19 @@ _DIGIT = 11
 
 
 @_compile
-def link_vertices(vertices: Words, shift: int, strides: Counts, volume: int) -> tuple[Indices, Indices]:
+def link_vertices(vertices: Words, shift: int, strides: Counts, volume: int, room: Words) -> tuple[Indices, Indices]:
     """(after, before), uint32 (d + 1, M + 1) each, as in `Lattice`.
 
     vertices: uint64 (M,), key << shift | number. Between two remainders the keys of neighbours differ by a constant,
-    so one walk along both sorted lists finds all pairs of an axis.
+    so one walk along both sorted lists finds all pairs of an axis. room: at least 2 M words, overwritten, as are the
+    vertices.
     """
     count, used = len(strides), len(vertices)
-    after, before = np.full((count, used + 1), used, np.uint32), np.full((count, used + 1), used, np.uint32)
-    ranked = _sort(vertices, shift, count * volume)
-    starts = np.searchsorted(ranked, (np.arange(count + 1) * volume).astype(np.uint64) << shift)
-    keys = (ranked >> shift).astype(np.int64)
-    numbers = (ranked & ((np.uint64(1) << shift) - np.uint64(1))).astype(np.uint32)
+    after, before = np.empty((count, used + 1), np.uint32), np.empty((count, used + 1), np.uint32)
+    after[:], before[:] = np.uint32(used), np.uint32(used)
+    ranked = _sort(vertices, room[:used], shift, count * volume)
+    keys, numbers = room[used : 2 * used].view(np.int64), np.empty(used, np.uint32)
+    starts = _split(ranked, shift, volume, keys, numbers, count)
     for group in range(count):
         other = group + 1 if group + 1 < count else 0
         step = volume if other else np.sum(strides) - group * volume
@@ -39,6 +40,19 @@ def link_vertices(vertices: Words, shift: int, strides: Counts, volume: int) -> 
     for axis in range(count):
         after[axis, used] = before[axis, used] = used
     return after, before
+
+
+@_compile
+def _split(ranked: Words, shift: int, volume: int, keys: Counts, numbers: Indices, count: int) -> Counts:
+    """Keys and numbers of the sorted words; where those of each of the `count` remainders begin, and the end."""
+    starts, low = np.zeros(count + 1, np.int64), (np.uint64(1) << shift) - np.uint64(1)
+    for place in range(len(ranked)):
+        key = np.int64(ranked[place] >> shift)
+        keys[place], numbers[place] = key, np.uint32(ranked[place] & low)
+        starts[key // volume + 1] += 1
+    for group in range(count):
+        starts[group + 1] += starts[group]
+    return starts
 
 
 @_compile
@@ -64,9 +78,9 @@ def _merge(
 
 
 @_compile
-def _sort(words: Words, shift: int, limit: int) -> Words:
-    """The words by their key, which is below `limit`: least significant digit first."""
-    current, other = words, np.empty_like(words)
+def _sort(words: Words, other: Words, shift: int, limit: int) -> Words:
+    """The words by their key, which is below `limit`: least significant digit first; in one of the two arrays."""
+    current = words
     mask = np.uint64((1 << _DIGIT) - 1)
     while limit > 0:
         places = np.zeros((1 << _DIGIT) + 1, np.int64)

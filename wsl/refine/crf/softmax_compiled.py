@@ -32,11 +32,33 @@ def normalise_labels(base: Floats, messages: Floats, out: Floats) -> None:
     """
     logits, top = np.empty((len(base), _BLOCK), np.float32), np.empty(_BLOCK, np.float32)
     powers = np.empty(_BLOCK, np.int32)
+    if len(base) == 2:
+        _normalise_two(base, messages, logits[:1], powers, out)
+        return
     for start in range(0, base.shape[1], _BLOCK):
         stop = min(start + _BLOCK, base.shape[1])
         _add_messages(base[:, start:stop], messages[:, start:stop], logits, top)
         _exponentiate(logits, top, powers)
         _divide(logits, top, out[:, start:stop])
+
+
+@_compile
+def _normalise_two(base: Floats, messages: Floats, room: Floats, powers: NDArray[np.int32], out: Floats) -> None:
+    """The same for two labels: e, the exponential of minus the distance of their logits; 1 / (1 + e) and the rest."""
+    distance, zero = room[0], np.zeros(_BLOCK, np.float32)
+    for start in range(0, base.shape[1], _BLOCK):
+        count = min(_BLOCK, base.shape[1] - start)
+        first, last, message = base[0, start:], base[1, start:], messages[0, start:]
+        for lane in range(count):
+            distance[lane] = -abs((first[lane] + message[lane]) - (last[lane] - message[lane]))
+        _exponentiate(room, zero, powers)
+        one, two = out[0, start:], out[1, start:]
+        for lane in range(count):
+            likely = _ONE / (_ONE + distance[lane])
+            rest = distance[lane] * likely
+            ahead = (first[lane] + message[lane]) >= (last[lane] - message[lane])
+            one[lane] = likely if ahead else rest
+            two[lane] = rest if ahead else likely
 
 
 @_compile
