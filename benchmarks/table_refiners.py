@@ -74,10 +74,10 @@ def name_way(overrides: Sequence[str]) -> str:
     return " ".join(each.removeprefix("refine.method=").removeprefix("refine.options.") for each in overrides)
 
 
-def load_images(context: Context, count: int) -> tuple[list[TuningImage], float]:
+def load_images(context: Context, count: int, blind: bool) -> tuple[list[TuningImage], float]:
     """Images with classes, and the threshold that the label-free rule chooses for their maps."""
-    reader = ImageReader(StageFiles(context.run.path), len(context.classes), with_views=True, with_truth=True)
-    samples = [each for each in choose_images(context, None, label_free=False).samples if each.class_ids]
+    reader = ImageReader(StageFiles(context.run.path), len(context.classes), with_views=True, with_truth=not blind)
+    samples = [each for each in choose_images(context, None, label_free=blind).samples if each.class_ids]
     threshold, images = LabelFree(Look.thresholds()), []
     for sample in shuffle(samples, count, seed=0):
         images.append(reader.read(sample))
@@ -99,7 +99,7 @@ def measure(
         labels = make(each.image, each.maps.scores, each.maps.class_ids)
         times.append(time.perf_counter() - began)
         decided, pixels = decided + int((labels != 255).sum()), pixels + labels.size
-        for metric in (miou, boundary):
+        for metric in (miou, boundary) if each.truth is not None else ():
             metric.update(LabelMapCase(each.sample.image_id, each.truth, labels))
         if names:
             case = UnlabelledCase(each.image, each.maps.scores, each.views, each.maps.class_ids, threshold)
@@ -109,7 +109,7 @@ def measure(
 
 
 def _values(*metrics: Any) -> list[float]:
-    return [metric.scores()[0].value or 0.0 for metric in metrics]
+    return [metric.scores()[0].value if metric.scores()[0].value is not None else float("nan") for metric in metrics]
 
 
 def configure(context: Context, overrides: Sequence[str], folder: Path) -> Config:
@@ -119,12 +119,12 @@ def configure(context: Context, overrides: Sequence[str], folder: Path) -> Confi
     return load_config(str(base), [*overrides, "labels.rule=argmax"])
 
 
-def table_of(run: Path, count: int, names: Sequence[str], ways: Sequence[tuple[str, ...]]) -> list[Row]:
+def table_of(run: Path, count: int, names: Sequence[str], ways: Sequence[tuple[str, ...]], blind: bool) -> list[Row]:
     """All rows of one run."""
     from tempfile import TemporaryDirectory
 
     context = open_run(run, verb="tune")
-    images, threshold = load_images(context, count)
+    images, threshold = load_images(context, count, blind)
     rows = []
     with TemporaryDirectory() as folder:
         for overrides in ways:
@@ -154,13 +154,14 @@ def main() -> int:
     parser.add_argument("--objective", action="append", default=[], help="label-free objectives to show")
     parser.add_argument("--by", default="", help="the one that chooses")
     parser.add_argument("--way", nargs="+", action="append", help="overrides of one row, in place of all rows")
+    parser.add_argument("--blind", action="store_true", help="no masks: the objectives alone")
     parser.add_argument("--save", action="store_true")
     options = parser.parse_args()
     names = tuple(options.objective) if options.objective != ["all"] else tuple(LABEL_FREE_OBJECTIVES.in_order())
     ways = tuple(tuple(way) for way in options.way) if options.way else WAYS
     found = {}
     for run in options.run:
-        rows = table_of(Path(run), options.images, names, ways)
+        rows = table_of(Path(run), options.images, names, ways, options.blind)
         print_table(Path(run).name, rows, names, options.by)
         found[Path(run).name] = [vars(row) for row in rows]
     if options.save:
