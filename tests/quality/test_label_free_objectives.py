@@ -134,7 +134,7 @@ def test_ranking_by_hand() -> None:
     """Each half's labels against the other half's scores; the product with the borders' contrast."""
     halves, ids = CASE.halves, CASE.class_ids
     found = rate_labels(
-        ["view_ranking", "ranking_and_edges", "edge_alignment"],
+        ["view_ranking", "ranking_and_edges", "edge_alignment", "agreement_and_edges", "consensus"],
         CASE,
         lambda scores: label_from_scores(scores, ids, "constant", 0.6),
     )
@@ -143,3 +143,4 @@ def test_ranking_by_hand() -> None:
     assert found["view_ranking"] == pytest.approx(np.mean(areas), abs=1e-9)
     contrast = 1 + found["edge_alignment"]
     assert found["ranking_and_edges"] == pytest.approx((np.mean(areas) - 0.5) * contrast / (1 + contrast), abs=1e-9)
+    assert found["consensus"] == pytest.approx(found["ranking_and_edges"] * found["agreement_and_edges"])

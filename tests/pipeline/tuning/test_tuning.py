@@ -75,7 +75,7 @@ def test_label_free_search_opens_no_truth(context: Context, tmp_path: Path, monk
 
     monkeypatch.setattr("wsl.pipeline.run_case.read_ground_truth", refuse)
     found = search(context, tmp_path)
-    assert found.objective == "ranking_and_edges"
+    assert found.objective == "consensus"
     assert found.chosen.provenance == "label_free"
     assert all(sample.mask is None and sample.instances is None for sample in found.chosen.samples)
     assert found.best.settings != {}  # 0.8 is far too high
