@@ -11,6 +11,8 @@ from wsl.compiled import load_compiled
 from wsl.errors import ConfigError, DataError
 from wsl.refine.crf import DenseField, Kernel
 
+RANDOM = np.random.default_rng(0)
+
 NEAR = Kernel(2, 3)
 ALIKE = Kernel(9, 4, 20)
 BACKENDS = ("auto", "numpy")
@@ -264,3 +266,18 @@ def test_too_narrow_kernels_are_named() -> None:
         DenseField(image, [Kernel(5, 1, (1, 2))])
     with pytest.raises(ConfigError, match="expected auto, compiled or numpy"):
         DenseField(image, [NEAR], backend="cuda")
+
+
+def test_memory_of_a_field_is_not_shared_while_it_lives() -> None:
+    """Lattices take the memory of fields that are gone, never of others."""
+    images = [RANDOM.integers(0, 256, (30, 40, 3), dtype=np.uint8) for _ in range(4)]
+    unary = RANDOM.random((2, 30, 40), dtype=np.float32)
+    kernels = [Kernel(3, 3), Kernel(20, 10, 5)]
+    alone = [DenseField(image, kernels).infer(unary) for image in images]
+    together = [DenseField(image, kernels) for image in images]
+    for field, expected in zip(together, alone, strict=True):
+        np.testing.assert_array_equal(field.infer(unary), expected)
+    del together[::2]
+    again = DenseField(images[0], kernels)
+    np.testing.assert_array_equal(together[0].infer(unary), alone[1])
+    np.testing.assert_array_equal(again.infer(unary), alone[0])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import weakref
 from collections.abc import Sequence
 from typing import Any
 
@@ -12,6 +13,7 @@ from wsl.errors import ConfigError, DataError
 from wsl.refine.crf.kernels import Floats, Kernel, compute_kernel_features
 from wsl.refine.crf.lattice import Lattice, build_lattice, build_position_lattice, find_loops
 from wsl.refine.crf.mean_field import Term, compute_softmax, run_mean_field
+from wsl.refine.crf.scratch import WordPool
 
 
 class DenseField:
@@ -34,6 +36,9 @@ class DenseField:
         backend: str = "auto",
     ) -> None:
         self._loops = find_loops(backend)
+        self._memory = WordPool()
+        # the lattices are nobody else's, so their memory is free when the field is gone
+        weakref.finalize(self, self._memory.close)
         bands = None if features is None else check_features(features)
         self.size = _agree_on_size(bands, size)
         self._terms = tuple((kernel, self._build(kernel, bands)) for kernel in kernels if not kernel.is_idle)
@@ -42,7 +47,7 @@ class DenseField:
         sxy: Any = kernel.sxy
         if kernel.schan is None:
             return build_position_lattice(self.size, sxy, self._loops)
-        return build_lattice(compute_kernel_features(kernel, self.size, bands), self._loops)
+        return build_lattice(compute_kernel_features(kernel, self.size, bands), self._loops, self._memory)
 
     def infer(
         self,
@@ -59,16 +64,22 @@ class DenseField:
         0 or more. tolerance: stop when the mean |dQ| of a step is below it (0 = never; it changes labels).
         present: only these labels take part (row numbers), prune: only labels whose initial probability reaches it
         somewhere (0 = all; it changes labels); the others get Q = 0.
-        Raises DataError for another shape, NaN or inf, and labels that are not there; ConfigError for bad options.
+        Raises DataError for another shape, NaN or inf in labels that take part, and labels that are not there;
+        ConfigError for bad options.
         """
-        energies = self._check_unary(unary)
+        self._check_shape(unary)
         _check_options(iterations, tolerance, prune)
-        chosen = choose_labels(energies, present, prune)
-        result = np.zeros(energies.shape, np.float32)
-        if len(chosen) == len(energies):
-            result = self._infer(energies, chosen, len(energies), iterations, tolerance)
-        else:
-            result[chosen] = self._infer(energies[chosen], chosen, len(energies), iterations, tolerance)
+        labels = len(unary)
+        chosen = choose_present(labels, present)
+        energies = to_energies(unary if len(chosen) == labels else unary[chosen])
+        if prune > 0:
+            kept = find_likely(energies, prune)
+            chosen, energies = chosen[kept], energies[kept]
+        found = self._infer(energies, chosen, labels, iterations, tolerance)
+        if len(chosen) == labels:
+            return found.reshape(-1, *self.size)
+        result = np.zeros((labels, found.shape[1]), np.float32)
+        result[chosen] = found
         return result.reshape(-1, *self.size)
 
     def _infer(
@@ -79,17 +90,20 @@ class DenseField:
         terms = [Term(lattice, find_gain(kernel, labels, chosen)) for kernel, lattice in self._terms]
         return run_mean_field(energies, terms, iterations if terms else 0, tolerance, self._loops)
 
-    def _check_unary(self, unary: NDArray[Any]) -> Floats:
-        """float32 (L, H * W), contiguous."""
+    def _check_shape(self, unary: NDArray[Any]) -> None:
         if unary.ndim != 3 or len(unary) == 0 or unary.shape[1:] != self.size or not _is_real(unary):
             raise DataError(
                 f"unary: expected real (L, {self.size[0]}, {self.size[1]}) with L >= 1, but got {unary.dtype} "
                 f"{unary.shape}."
             )
-        with np.errstate(over="ignore"):
-            energies = np.ascontiguousarray(unary, np.float32).reshape(len(unary), -1)
-        _check_finite(energies, "unary")
-        return energies
+
+
+def to_energies(unary: NDArray[Any]) -> Floats:
+    """float32 (L, H * W), contiguous; DataError unless all are finite."""
+    with np.errstate(over="ignore"):
+        energies = np.ascontiguousarray(unary, np.float32).reshape(len(unary), -1)
+    _check_finite(energies, "unary")
+    return energies
 
 
 def check_features(features: NDArray[Any]) -> NDArray[Any]:
@@ -101,16 +115,18 @@ def check_features(features: NDArray[Any]) -> NDArray[Any]:
     return features[..., None] if features.ndim == 2 else features
 
 
-def choose_labels(energies: Floats, present: Sequence[int] | None, prune: float) -> NDArray[np.intp]:
+def choose_present(labels: int, present: Sequence[int] | None) -> NDArray[np.intp]:
     """Ascending row numbers of the labels that take part; see `DenseField.infer`."""
-    labels = len(energies)
     chosen = np.arange(labels) if present is None else np.unique(np.asarray(present, np.intp))
     if len(chosen) == 0 or chosen[0] < 0 or chosen[-1] >= labels:
         raise DataError(f"present: expected some of the labels 0..{labels - 1}, but got {present}.")
-    if prune > 0:
-        peaks = compute_softmax(-energies[chosen]).max(axis=1)
-        chosen = chosen[peaks >= min(prune, peaks.max())]
     return chosen
+
+
+def find_likely(energies: Floats, prune: float) -> NDArray[np.intp]:
+    """Rows whose initial probability reaches `prune` somewhere; the likeliest row at least."""
+    peaks = compute_softmax(-energies).max(axis=1)
+    return np.flatnonzero(peaks >= min(prune, peaks.max()))
 
 
 def find_gain(kernel: Kernel, labels: int, chosen: NDArray[np.intp]) -> float | Floats:

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from wsl.compiled import load_compiled
 from wsl.errors import ConfigError, DataError
 from wsl.refine.crf.kernels import Floats, compute_positions
-from wsl.refine.crf.scratch import borrow_words
+from wsl.refine.crf.scratch import WordPool, borrow_words
 from wsl.refine.crf.simplices import compute_scales, find_simplices
 from wsl.refine.crf.vertices import Grid, fit_grid, join_vertices
 
@@ -60,11 +60,12 @@ def find_loops(backend: str) -> ModuleType | None:
     return loops
 
 
-def build_lattice(features: Floats, loops: ModuleType | None) -> Lattice:
+def build_lattice(features: Floats, loops: ModuleType | None, memory: WordPool | None = None) -> Lattice:
     """The lattice of float32 (d, N) features, finite, in units of their standard deviations; x and y are the first two.
 
     Where N is no multiple of 4 the vertices of the zero vector are there too, as pydensecrf pads with it: they carry
-    nothing, but the blur passes over them. loops: the compiled form, or None. Raises ConfigError when features are so
+    nothing, but the blur passes over them. loops: the compiled form, or None. memory: where the arrays of the compiled
+    form come from, None = they are new. Raises ConfigError when features are so
     many deviations away from 0 that float32 cannot tell places inside a simplex apart.
     """
     dimension, pixels = features.shape
@@ -78,9 +79,10 @@ def build_lattice(features: Floats, loops: ModuleType | None) -> Lattice:
             f"{LARGEST_COORDINATE:g}; use a larger value."
         )
     if loops is not None and grid.bits + (pixels * (dimension + 1) + 64).bit_length() <= 62:
-        room = borrow_words(loops.measure_room(pixels, dimension))
+        room, count = borrow_words(loops.measure_room(pixels, dimension)), loops.measure_lattice(pixels, dimension)
+        words = np.empty(count, np.uint64) if memory is None else memory.take(count)
         corners, weights, after, before = loops.join_vertices(
-            features, compute_scales(dimension), *grid.as_arrays(), room
+            features, compute_scales(dimension), *grid.as_arrays(), room, words
         )
     else:
         corners, weights, after, before = _join_in_numpy(features, grid)

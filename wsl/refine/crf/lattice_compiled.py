@@ -11,7 +11,7 @@ from wsl.refine.crf.links_compiled import link_vertices
 from wsl.refine.crf.simplices import Counts, Floats
 from wsl.refine.crf.softmax_compiled import normalise_labels
 
-__all__ = ["add_filtered", "join_vertices", "measure_room", "normalise_labels"]
+__all__ = ["add_filtered", "join_vertices", "measure_lattice", "measure_room", "normalise_labels"]
 
 Indices = NDArray[np.uint32]
 Words = NDArray[np.uint64]
@@ -27,20 +27,22 @@ _ROUNDER = np.float32(1.5 * 2**23)  # added and taken away again, it rounds to t
 
 @_compile
 def join_vertices(
-    features: Floats, scales: Floats, lows: Counts, strides: Counts, volume: int, room: Words
+    features: Floats, scales: Floats, lows: Counts, strides: Counts, volume: int, room: Words, memory: Words
 ) -> tuple[Indices, Floats, Indices, Indices]:
     """(corners, weights, after, before) as in `Lattice`, weights barycentric. features: float32 (d, N), contiguous.
 
     A key of the grid (see `Grid.as_arrays`) and a vertex number must fit in 62 bits. room: at least `measure_room`
-    long; fresh memory would cost a page fault for each 4 KB.
+    words to work in; memory: at least `measure_lattice` words, of which the results are parts.
     """
     count, pixels = len(features) + 1, features.shape[1]
     padded = (pixels + 3) // 4 * 4
     shift = np.uint64(_count_bits(padded * count))
-    corners, weights = np.empty((padded, count), np.uint32), np.empty((padded, count), np.float32)
+    most = padded * count
+    corners = memory.view(np.uint32)[:most].reshape(padded, count)
+    weights = memory.view(np.float32)[most : 2 * most].reshape(padded, count)
     floats, ranks = np.empty((2 * count + 1, _BLOCK), np.float32), np.empty((count, _BLOCK), np.int32)
     keys = np.empty(_BLOCK * count, np.uint64)
-    vertices, table = room[: padded * count], room[padded * count :][: _measure_table(padded)]
+    vertices, table = room[:most], room[most:][: _measure_table(padded)]
     table[:] = _EMPTY
     used = 0
     for start in range(0, padded, _BLOCK):
@@ -52,7 +54,9 @@ def join_vertices(
             table = _grow(table, vertices[:used], shift)
         used = _number(keys[: (stop - start) * count], table, shift, vertices, used, corners[start:stop].ravel())
     # the table is not needed any more, so its room and what follows it are free for sorting
-    after, before = link_vertices(vertices[:used], shift, strides, volume, room[padded * count :])
+    after, before = link_vertices(
+        vertices[:used], shift, strides, volume, room[most:], memory.view(np.uint32)[2 * most :]
+    )
     return corners[:pixels], weights[:pixels], after, before
 
 
@@ -62,6 +66,13 @@ def measure_room(pixels: int, dimension: int) -> int:
     padded = (pixels + 3) // 4 * 4
     most = padded * (dimension + 1)
     return most + max(_measure_table(padded), 2 * most)
+
+
+@_compile
+def measure_lattice(pixels: int, dimension: int) -> int:
+    """How many words a lattice takes at most: corners and weights, after and before, two numbers a word."""
+    count, most = dimension + 1, (pixels + 3) // 4 * 4 * (dimension + 1)
+    return most + count * (most + 1)
 
 
 @_compile

@@ -16,16 +16,19 @@ _DIGIT = 11
 
 
 @_compile
-def link_vertices(vertices: Words, shift: int, strides: Counts, volume: int, room: Words) -> tuple[Indices, Indices]:
+def link_vertices(
+    vertices: Words, shift: int, strides: Counts, volume: int, room: Words, memory: Indices
+) -> tuple[Indices, Indices]:
     """(after, before), uint32 (d + 1, M + 1) each, as in `Lattice`.
 
     vertices: uint64 (M,), key << shift | number. Between two remainders the keys of neighbours differ by a constant,
     so one walk along both sorted lists finds all pairs of an axis. room: at least 2 M words, overwritten, as are the
-    vertices.
+    vertices. memory: uint32, which the results are parts of.
     """
     count, used = len(strides), len(vertices)
-    after, before = np.empty((count, used + 1), np.uint32), np.empty((count, used + 1), np.uint32)
-    after[:], before[:] = np.uint32(used), np.uint32(used)
+    size = count * (used + 1)
+    after, before = memory[:size].reshape(count, used + 1), memory[size : 2 * size].reshape(count, used + 1)
+    memory[: 2 * size] = np.uint32(used)
     ranked = _sort(vertices, room[:used], shift, count * volume)
     keys, numbers = room[used : 2 * used].view(np.int64), np.empty(used, np.uint32)
     starts = _split(ranked, shift, volume, keys, numbers, count)
