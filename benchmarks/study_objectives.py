@@ -23,9 +23,9 @@ from wsl.evaluate.metrics.label_map_metrics import Miou
 from wsl.evaluate.metrics.metric import MetricSettings
 from wsl.pipeline.auditing import open_run
 from wsl.pipeline.context import Context
+from wsl.pipeline.label_maker import build_label_maker
 from wsl.pipeline.tuning.choosing_images import choose_images
 from wsl.pipeline.tuning.images import ImageReader, TuningImage, shuffle
-from wsl.pipeline.label_maker import build_label_maker
 from wsl.pipeline.tuning.trying import Look, configure
 from wsl.pipeline.tuning.tuning import TuneRequest, list_trials, make_space, write_base
 from wsl.pipeline.work import StageFiles

@@ -18,8 +18,8 @@ def read_bands(path: Path, max_pixels: int = MAX_PIXELS) -> NDArray[np.float32]:
     """Bands float32 (H, W, C), scaled so that 255 is the largest value the file's type can hold.
 
     Integers keep their depth (16-bit greys are not stretched); floats are mapped from the image's own minimum..maximum
-    to 0..255. Of a TIFF every band of the first frame is kept; other formats have 1 or 3. Turned upright as `read_image`
-    does, save for a TIFF turned by 90 degrees, which is a DataError, as is all that `read_image` refuses.
+    to 0..255. Of a TIFF every band of the first frame is kept; other formats have 1 or 3. Turned upright as
+    `read_image` does, save for a TIFF turned by 90 degrees, which is a DataError, as is all that `read_image` refuses.
     """
     with open_image(path, max_pixels) as image:
         if image.format == "TIFF" and image.mode not in ("1", "P", "CMYK", "YCbCr", "LAB", "HSV"):
