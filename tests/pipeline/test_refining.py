@@ -149,3 +149,17 @@ def test_guide_files_are_read_or_refused(tmp_path: Path) -> None:
     np.testing.assert_array_equal(read_guide(tmp_path, "b", "edges"), np.ones((2, 3), np.float32))
     with pytest.raises(DataError, match=r"c\.npy: no such file or \.png"):
         read_guide(tmp_path, "c", "edges")
+
+
+def test_guides_of_another_classifier_are_made_again(seeded_run: Path, voc: Path, tmp_path: Path) -> None:
+    run = tmp_path / "run"
+    shutil.copytree(seeded_run, run)
+    walk = ["refine.method=random_walk", "refine.options={preset: seam}"]
+    assert refine(run, voc, *walk) == 0
+    nested = run / "guides" / "features" / "folder" / "old.npy"
+    nested.parent.mkdir()
+    np.save(nested, np.zeros((1, 2, 2), np.float16))
+    (run / "guides" / "features" / "made_with.json").write_text('{"cams": "another"}')
+    assert refine(run, voc, *walk, "refine.background=0.25") == 0
+    assert not nested.exists()
+    assert len(list((run / "guides" / "features").glob("*.npy"))) == 24

@@ -98,7 +98,7 @@ def _drop_outdated(context: Context, folder: Path) -> None:
     mark = {"cams": context.run.stage("cams").get("fingerprint")}
     if (folder / MARK).is_file() and read_json(folder / MARK) == mark:
         return
-    for path in folder.glob("*.npy"):
+    for path in folder.rglob("*.npy"):
         path.unlink()
     write_json(folder / MARK, mark)
 
