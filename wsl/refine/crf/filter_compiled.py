@@ -1,86 +1,110 @@
-"""Splat, blur and slice, one plane at a time, compiled."""
+"""Splat, blur and slice of one plane, compiled."""
 
 from __future__ import annotations
 
+from typing import Any
+
 import numba
 import numpy as np
+from numba import carray  # type: ignore[attr-defined]
+from numba.core import cgutils
+from numba.extending import intrinsic
 from numpy.typing import NDArray
 
 from wsl.refine.crf.simplices import Floats
 
 Indices = NDArray[np.uint32]
+Axes = tuple[int, ...]
 
 # Sums may be contracted and reordered in sign, but NaN and inf keep their meaning.
 _MATHS = {"contract", "nsz", "arcp"}
 _compile = numba.njit(cache=True, nogil=True, fastmath=_MATHS)
-_HALF = np.float32(0.5)
+_BLOCK = 64
+_HALF, _ZERO = np.float32(0.5), np.float32(0)
+
+
+@intrinsic
+def _point_to_lanes(typing_context: Any) -> Any:
+    """A block of float32 on the stack. Nothing else can point there, so the compiler may read elsewhere while it
+    writes here: only then are values at scattered places read by vectors of the processor."""
+    pointer: Any = numba.types.CPointer
+
+    def write_code(context: Any, builder: Any, signature: Any, values: Any) -> Any:
+        allocate: Any = cgutils.alloca_once
+        return allocate(builder, context.get_data_type(numba.float32), size=_BLOCK)
+
+    return pointer(numba.float32)(), write_code
+
+
+_make_lanes: Any = _point_to_lanes
 
 
 @_compile
-def add_filtered(
-    corners: Indices, weights: Floats, after: Indices, before: Indices, planes: Floats, gain: float, out: Floats
+def add_one_filtered(
+    corners: Indices,
+    weights: Floats,
+    after: Indices,
+    before: Indices,
+    planes: Floats,
+    gain: float,
+    out: Floats,
+    values: Floats,
+    blurred: Floats,
+    axes: Axes,
 ) -> None:
-    """out += gain * planes filtered, float32 (C, N) each; the rest as in `Lattice`, all contiguous."""
-    values, blurred = np.empty(after.shape[1], np.float32), np.empty(after.shape[1], np.float32)
-    paired = len(planes) // 2 * 2
-    for plane in range(0, paired, 2):
-        _add_pair(corners, weights, after, before, planes[plane : plane + 2], gain, out[plane : plane + 2])
-    for plane in range(paired, len(planes)):
-        values[:] = np.float32(0)
-        _splat(corners, weights, planes[plane], values)
-        for axis in range(len(after)):
-            _blur(after[axis], before[axis], values, blurred)
-            values, blurred = blurred, values
-        _slice(corners, weights, values, gain, out[plane])
+    """out += gain * planes filtered, float32 (1, N) each; the rest as in `Lattice`, all contiguous.
+
+    values, blurred: float32 (M + 1, 1), room. axes: 0..d as a tuple, so that the compiler knows how long loops are.
+    """
+    here, there = values.reshape(-1), blurred.reshape(-1)
+    _splat(corners, weights, planes[0], here, axes)
+    for axis in range(len(axes)):
+        _blur(after[axis], before[axis], here, there)
+        here, there = there, here
+    _slice(corners, weights, here, gain, out[0])
 
 
 @_compile
-def _splat(corners: Indices, weights: Floats, plane: Floats, values: Floats) -> None:
+def _splat(corners: Indices, weights: Floats, plane: Floats, values: Floats, axes: Axes) -> None:
+    for vertex in range(len(values)):
+        values[vertex] = _ZERO
     for pixel in range(len(plane)):
         value = plane[pixel]
-        for corner in range(corners.shape[1]):
-            values[corners[pixel, corner]] += weights[pixel, corner] * value
+        for corner in range(len(axes)):
+            values[corners[corner, pixel]] += weights[corner, pixel] * value
 
 
 @_compile
 def _blur(after: Indices, before: Indices, values: Floats, blurred: Floats) -> None:
-    for vertex in range(len(values)):
+    around = carray(_make_lanes(), _BLOCK)
+    whole = len(values) // _BLOCK * _BLOCK
+    for start in range(0, whole, _BLOCK):
+        right, left = after[start : start + _BLOCK], before[start : start + _BLOCK]
+        here, there = values[start : start + _BLOCK], blurred[start : start + _BLOCK]
+        for lane in range(_BLOCK):
+            around[lane] = values[right[lane]] + values[left[lane]]
+        for lane in range(_BLOCK):
+            there[lane] = here[lane] + _HALF * around[lane]
+    for vertex in range(whole, len(values)):
         blurred[vertex] = values[vertex] + _HALF * (values[after[vertex]] + values[before[vertex]])
 
 
 @_compile
 def _slice(corners: Indices, weights: Floats, values: Floats, gain: float, out: Floats) -> None:
-    for pixel in range(len(out)):
-        total = np.float32(0)
-        for corner in range(corners.shape[1]):
-            total += weights[pixel, corner] * values[corners[pixel, corner]]
-        out[pixel] += gain * total
-
-
-@_compile
-def _add_pair(
-    corners: Indices, weights: Floats, after: Indices, before: Indices, planes: Floats, gain: float, out: Floats
-) -> None:
-    """The same for two planes side by side, which share the look-up of corners and neighbours."""
-    values, blurred = np.zeros((after.shape[1], 2), np.float32), np.empty((after.shape[1], 2), np.float32)
-    for pixel in range(planes.shape[1]):
-        one, two = planes[0, pixel], planes[1, pixel]
-        for corner in range(corners.shape[1]):
-            vertex, weight = corners[pixel, corner], weights[pixel, corner]
-            first, second = values[vertex, 0] + weight * one, values[vertex, 1] + weight * two
-            values[vertex, 0], values[vertex, 1] = first, second
-    for axis in range(len(after)):
-        for vertex in range(len(values)):
-            right, left = after[axis, vertex], before[axis, vertex]
-            first = values[vertex, 0] + _HALF * (values[right, 0] + values[left, 0])
-            second = values[vertex, 1] + _HALF * (values[right, 1] + values[left, 1])
-            blurred[vertex, 0], blurred[vertex, 1] = first, second
-        values, blurred = blurred, values
-    for pixel in range(planes.shape[1]):
-        first, second = np.float32(0), np.float32(0)
-        for corner in range(corners.shape[1]):
-            vertex, weight = corners[pixel, corner], weights[pixel, corner]
-            first += weight * values[vertex, 0]
-            second += weight * values[vertex, 1]
-        out[0, pixel] += gain * first
-        out[1, pixel] += gain * second
+    total = carray(_make_lanes(), _BLOCK)
+    whole = len(out) // _BLOCK * _BLOCK
+    for start in range(0, whole, _BLOCK):
+        for lane in range(_BLOCK):
+            total[lane] = _ZERO
+        for corner in range(len(corners)):
+            places, parts = corners[corner, start : start + _BLOCK], weights[corner, start : start + _BLOCK]
+            for lane in range(_BLOCK):
+                total[lane] += parts[lane] * values[places[lane]]
+        target = out[start : start + _BLOCK]
+        for lane in range(_BLOCK):
+            target[lane] += gain * total[lane]
+    for pixel in range(whole, len(out)):
+        rest = _ZERO
+        for corner in range(len(corners)):
+            rest += weights[corner, pixel] * values[corners[corner, pixel]]
+        out[pixel] += gain * rest

@@ -12,8 +12,8 @@ from numpy.typing import NDArray
 from wsl.compiled import load_compiled
 from wsl.errors import ConfigError, DataError
 from wsl.refine.crf.kernels import Floats, compute_positions
-from wsl.refine.crf.scratch import WordPool, borrow_words
-from wsl.refine.crf.simplices import compute_scales, find_simplices
+from wsl.refine.crf.scratch import WordPool
+from wsl.refine.crf.simplices import find_simplices
 from wsl.refine.crf.vertices import Grid, fit_grid, join_vertices
 
 Indices = NDArray[np.uint32]
@@ -30,7 +30,7 @@ CACHED_PIXELS = 2**20
 class Lattice:
     """A Gaussian over N feature vectors, as an (N, N) operator S S' of low cost: `filter_planes` applies it.
 
-    corners: uint32 (N, d + 1), the lattice vertices around each pixel. weights: float32 (N, d + 1), how much of the
+    corners: uint32 (d + 1, N), the lattice vertices around each pixel. weights: float32 (d + 1, N), how much of the
     pixel each takes, times the pixel's norm. after, before: uint32 (d + 1, M + 1), the next vertex of each of the M
     along every axis; number M stands for a vertex that is not there, and is its own neighbour. row_sums: float32 (N,),
     the filtered image of ones.
@@ -79,13 +79,11 @@ def build_lattice(features: Floats, loops: ModuleType | None, memory: WordPool |
             f"{LARGEST_COORDINATE:g}; use a larger value."
         )
     if loops is not None and grid.bits + (pixels * (dimension + 1) + 64).bit_length() <= 62:
-        room, count = borrow_words(loops.measure_room(pixels, dimension)), loops.measure_lattice(pixels, dimension)
-        words = np.empty(count, np.uint64) if memory is None else memory.take(count)
-        corners, weights, after, before = loops.join_vertices(
-            features, compute_scales(dimension), *grid.as_arrays(), room, words
-        )
+        corners, weights, after, before = loops.build_graph(features, grid, memory)
     else:
         corners, weights, after, before = _join_in_numpy(features, grid)
+    if loops is not None:
+        corners, weights = np.ascontiguousarray(corners), np.ascontiguousarray(weights)
     return _normalise(corners, weights, after, before, loops)
 
 
@@ -94,16 +92,17 @@ def _join_in_numpy(features: Floats, grid: Grid) -> tuple[Indices, Floats, Indic
     padded = np.pad(features, ((0, 0), (0, 1))) if pixels % 4 else features
     simplices = find_simplices(padded)
     corners, after, before = join_vertices(simplices, grid)
-    return corners[:pixels], np.ascontiguousarray(simplices.weights.T[:pixels]), after, before
+    # by pixel in memory, as the sparse matrix of the filter wants them
+    return corners[:pixels].T, np.ascontiguousarray(simplices.weights.T[:pixels]).T, after, before
 
 
 def _normalise(corners: Indices, weights: Floats, after: Indices, before: Indices, loops: ModuleType | None) -> Lattice:
     """Puts the norm of the blur and 1 / sqrt(row sum) of each pixel into its weights."""
     gain = np.float32(1 / (1 + 2.0 ** -(len(after) - 1)))
-    ones = np.ones((1, len(corners)), np.float32)
+    ones = np.ones((1, corners.shape[1]), np.float32)
     plain = Lattice(corners, weights, after, before, ones[0])
     norm = 1 / np.sqrt(gain * filter_planes(plain, ones, loops)[0] + FLOOR)
-    weights *= (np.sqrt(gain) * norm)[:, None]
+    weights *= np.sqrt(gain) * norm
     return Lattice(corners, weights, after, before, filter_planes(plain, ones, loops)[0])
 
 
@@ -118,7 +117,7 @@ def add_filtered(lattice: Lattice, planes: Floats, gain: float, out: Floats, loo
     """Adds gain * the filtered planes (C, N) to `out` (C, N)."""
     if loops is not None:
         arrays = (lattice.corners, lattice.weights, lattice.after, lattice.before)
-        loops.add_filtered(*arrays, planes, np.float32(gain), out)
+        loops.add_filtered(*arrays, planes, gain, out)
     else:
         for plane, target in zip(planes, out, strict=True):
             target += np.float32(gain) * _filter_in_numpy(lattice, plane)
@@ -127,9 +126,9 @@ def add_filtered(lattice: Lattice, planes: Floats, gain: float, out: Floats, loo
 def _filter_in_numpy(lattice: Lattice, plane: Floats) -> Floats:
     from scipy.sparse import csr_array
 
-    pixels, corners = lattice.corners.shape
+    corners, pixels = lattice.corners.shape
     starts = np.arange(0, pixels * corners + 1, corners, dtype=np.int32)
-    parts = (lattice.weights.ravel(), lattice.corners.ravel().view(np.int32), starts)
+    parts = (lattice.weights.T.ravel(), lattice.corners.T.ravel().view(np.int32), starts)
     slicing = csr_array(parts, shape=(pixels, lattice.vertices + 1))
     values = slicing.T @ plane  # the last row stays 0 and stands for missing neighbours
     for after, before in zip(lattice.after, lattice.before, strict=True):

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import partial
 from types import ModuleType
 
 import numpy as np
 
 from wsl.refine.crf.kernels import Floats
 from wsl.refine.crf.lattice import Lattice, add_filtered
+
+FARTHEST = np.float32(1e30)  # logits may be that far apart; the difference of two float32 may be no number
 
 
 @dataclass(frozen=True, eq=False)
@@ -39,41 +40,45 @@ def run_mean_field(
     Stops early when mean |dQ| of a step falls below `tolerance`.
     """
     if loops is not None and all(isinstance(term.gain, float) for term in terms):
-        base = -energies
-        for term in terms:
-            base[-1] += np.float32(term.gain) * term.lattice.row_sums
-        step = partial(_step_compiled, base, terms, loops, np.empty_like(base[:-1]))
-    else:
-        step = partial(_step, energies, terms, loops)
+        return _run_potts(energies, terms, iterations, tolerance, loops)
     current = compute_softmax(-energies)
     following = np.empty_like(current)
     for _ in range(iterations):
-        step(current, following)
+        following[:] = compute_softmax(_compute_messages(current, terms, loops) - energies)
         current, following = following, current
         if tolerance > 0 and np.abs(following - current).mean() < tolerance:
             break
     return current
 
 
-def _step(
-    energies: Floats, terms: Sequence[Term], loops: ModuleType | None, current: Floats, following: Floats
-) -> None:
-    """One step from Q to the next, into `following`."""
-    following[:] = compute_softmax(_compute_messages(current, terms, loops) - energies)
-
-
-def _step_compiled(
-    base: Floats, terms: Sequence[Term], loops: ModuleType, messages: Floats, current: Floats, following: Floats
-) -> None:
+def _run_potts(energies: Floats, terms: Sequence[Term], iterations: int, tolerance: float, loops: ModuleType) -> Floats:
     """The same where all terms are Potts, so that only the sum of their messages counts.
 
-    base: float32 (L, N), the logits without messages, those of the last label with all that the messages sum to.
-    messages: float32 (L - 1, N), room for them.
+    Q of the last label, and its logit, follow from those of the others: only these L - 1 are computed until the end.
     """
-    messages[:] = 0
-    for term in terms:
-        add_filtered(term.lattice, current[:-1], float(term.gain), messages, loops)
-    loops.normalise_labels(base, messages, following)
+    apart = np.clip(energies[-1] - energies[:-1], -FARTHEST, FARTHEST)
+    messages, current, following = np.zeros_like(apart), np.empty_like(apart), np.empty_like(apart)
+    normalise = loops.normalise_two if len(apart) == 1 else loops.normalise_labels
+    normalise(apart, messages, current)
+    if iterations > 0:
+        for term in terms:
+            apart -= np.float32(term.gain) * term.lattice.row_sums
+    for _ in range(iterations):
+        messages[:] = 0
+        for term in terms:
+            add_filtered(term.lattice, current, float(term.gain), messages, loops)
+        normalise(apart, messages, following)
+        current, following = following, current
+        if tolerance > 0 and _measure_change(current - following) < tolerance:
+            break
+    result = np.empty_like(energies)
+    loops.normalise_labels(apart, messages, result)
+    return result
+
+
+def _measure_change(change: Floats) -> float:
+    """Mean |dQ| of all labels, the last of which changes by less the sum of the others (L - 1, N)."""
+    return float(np.abs(change).mean(1).sum() + np.abs(change.sum(0)).mean()) / (len(change) + 1)
 
 
 def _compute_messages(current: Floats, terms: Sequence[Term], loops: ModuleType | None) -> Floats:

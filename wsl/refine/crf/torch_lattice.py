@@ -122,15 +122,15 @@ def _rank(rests: Tensor) -> Tensor:
 
 
 def _make_keys(steps: Tensor, ranks: Tensor, grid: Grid) -> Tensor:
-    """int64 (B, N, d + 1): image, remainder and quotients of each corner as one number."""
+    """int64 (B, N, d + 1): image and the grid's key of each corner as one number."""
     dimension, batch = steps.shape[:2]
-    images = torch.arange(batch, device=steps.device)[:, None] * ((dimension + 1) * grid.volume)
+    images = torch.arange(batch, device=steps.device)[:, None] * grid.volume - grid.origin
     base = images.expand(steps.shape[1:]).clone()
-    for own, stride, low in zip(steps, grid.strides, grid.lows, strict=False):
-        base += (own - low) * stride
+    for own, stride in zip(steps, grid.strides, strict=False):
+        base += own * stride
     keys = torch.empty((*base.shape, dimension + 1), dtype=torch.int64, device=steps.device)
     for corner in range(dimension + 1):
-        keys[..., corner] = base + corner * grid.volume
+        keys[..., corner] = base + corner
         for own, stride in zip(ranks[:-1], grid.strides, strict=False):
             keys[..., corner] -= (own > dimension - corner) * stride
     return keys
@@ -139,8 +139,7 @@ def _make_keys(steps: Tensor, ranks: Tensor, grid: Grid) -> Tensor:
 def _link(keys: Tensor, grid: Grid) -> tuple[Tensor, Tensor]:
     """(after, before) of sorted keys: +1 in all coordinates, which is a step in the one that then loses d + 1."""
     corners, vertices = len(grid.strides), len(keys)
-    is_last = keys % (corners * grid.volume) >= (corners - 1) * grid.volume
-    following = torch.where(is_last, sum(grid.strides) - (corners - 1) * grid.volume, grid.volume)
+    following = torch.where(keys % corners == corners - 1, sum(grid.strides) - (corners - 1), 1)
     after = torch.full((corners, vertices), vertices, dtype=torch.int32, device=keys.device)
     before = torch.full((corners, vertices + 1), vertices, dtype=torch.int32, device=keys.device)
     numbers = torch.arange(vertices, dtype=torch.int32, device=keys.device)

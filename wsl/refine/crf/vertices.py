@@ -19,8 +19,10 @@ MOST_BITS = 62
 class Grid:
     """A box around all vertices and their neighbours, so that one whole number (a key) can stand for each.
 
-    All coordinates of a vertex leave the same remainder r when divided by d + 1, so the key holds r and the d
-    quotients, r being the most significant. lows: the least quotient per coordinate. sides: how many there are.
+    All coordinates of a vertex leave the same remainder r when divided by d + 1; let q be their quotients. Digits of
+    the key, the most significant first: q0 + q1 - 2 q2 (q0 + q1 where d = 2) and q0 - q1, which are y and x of the
+    image in steps of the lattice, whatever the colour; then q2, ... and r. So what is near in the image is near in the
+    order of keys, and so in memory. lows, sides: the least value and the number of values of each digit but r.
     largest: the largest coordinate, absolute; widest: the feature that does most for it.
     """
 
@@ -30,68 +32,78 @@ class Grid:
     widest: int
 
     @property
-    def strides(self) -> tuple[int, ...]:
-        """What one step of each coordinate adds to the key; 0 for the last one, which the others determine."""
-        strides = [1]
+    def places(self) -> tuple[int, ...]:
+        """What one step of each digit but r adds to the key; for r it is 1."""
+        places = [len(self.sides) + 1]
         for side in self.sides[:0:-1]:
-            strides.insert(0, strides[0] * side)
-        return (*strides, 0)
+            places.insert(0, places[0] * side)
+        return tuple(places)
+
+    @property
+    def strides(self) -> tuple[int, ...]:
+        """What one step of each of the d + 1 quotients adds to the key; 0 for the last, which the others determine."""
+        down, across, *others = self.places
+        strides = [down + across, down - across, *others, 0]
+        strides[2] -= 2 * down if others else 0
+        return tuple(strides)
+
+    @property
+    def origin(self) -> int:
+        """What the digits add up to at their least values."""
+        return sum(low * place for low, place in zip(self.lows, self.places, strict=True))
 
     @property
     def volume(self) -> int:
-        """Number of keys of one remainder."""
-        return self.strides[0] * self.sides[0]
+        """Number of keys."""
+        return self.places[0] * self.sides[0]
 
     @property
     def bits(self) -> int:
         """How many bits a key needs."""
-        return int(self.volume * (len(self.sides) + 1)).bit_length()
-
-    def as_arrays(self) -> tuple[Counts, Counts, int]:
-        """(lows, strides, volume) for compiled loops; only where a key fits 62 bits."""
-        return np.array(self.lows, np.int64), np.array(self.strides, np.int64), self.volume
+        return self.volume.bit_length()
 
 
 def fit_grid(features: Floats) -> Grid:
     """The grid that holds the vertices of all features (d, N) and of the zero vector, by their smallest and largest."""
-    scales = compute_scales(len(features)).astype(np.float64)
+    dimension = len(features)
+    scales = compute_scales(dimension).astype(np.float64)
     low = np.minimum(features.min(axis=1), 0) * scales
     high = np.maximum(features.max(axis=1), 0) * scales
-    lows, highs = [], []
-    for axis in range(len(features)):
-        own = (-axis * high[axis - 1], -axis * low[axis - 1]) if axis else (0.0, 0.0)
-        lows.append(own[0] + low[axis:].sum())
-        highs.append(own[1] + high[axis:].sum())
-    last = len(features) * max(abs(low[-1]), abs(high[-1]))
-    largest = float(max(last, -min(lows), max(highs)))
-    # 2 to spare on each side: rounding, bringing back to the plane, the corners of a simplex and their neighbours
-    corners = len(features) + 1
-    floors = [int(np.floor(value / corners)) - 3 for value in lows]
-    sides = [int(np.ceil(value / corners)) + 3 - floor for value, floor in zip(highs, floors, strict=True)]
-    return Grid(tuple(floors), tuple(sides), largest, int(np.maximum(-low, high).argmax()))
+    ends = [(low.sum(), high.sum())]
+    ends += [(low[n:].sum() - n * high[n - 1], high[n:].sum() - n * low[n - 1]) for n in range(1, dimension + 1)]
+    largest = float(np.abs(ends).max())
+    # The combinations of coordinates that y and x stand for leave one feature each, times these factors.
+    down, across = 6 if dimension > 2 else 2, 2
+    ranges = [(down * low[1], down * high[1]), (across * low[0], across * high[0]), *ends[2:dimension]]
+    # 2 of a quotient to spare on each side: rounding, bringing back to the plane, the corners of a simplex and their
+    # neighbours; y and x add up 4 (2 where d = 2) and 2 of them
+    spare = [12 if dimension > 2 else 6, 6, *[3] * (dimension - 2)]
+    floors = [int(np.floor(value / (dimension + 1))) - more for (value, _), more in zip(ranges, spare, strict=True)]
+    tops = [int(np.ceil(value / (dimension + 1))) + more for (_, value), more in zip(ranges, spare, strict=True)]
+    sides = tuple(top - floor for top, floor in zip(tops, floors, strict=True))
+    return Grid(tuple(floors), sides, largest, int(np.maximum(-low, high).argmax()))
 
 
 def join_vertices(simplices: Simplices, grid: Grid) -> tuple[Indices, Indices, Indices]:
-    """(corners (N, d + 1), after (d + 1, M + 1), before (d + 1, M + 1)); see `Lattice`."""
+    """(corners (N, d + 1), after (d + 1, M + 1), before (d + 1, M + 1)); see `Lattice`, but for the order of axes."""
     if grid.bits > MOST_BITS:
         return _join_wide(simplices)
     dimension = len(simplices.steps)
     strides = np.array(grid.strides[:-1], np.int64)
-    base = strides @ (simplices.steps - np.array(grid.lows)[:, None])
+    base = strides @ simplices.steps - grid.origin
     keys = np.empty((base.size, dimension + 1), np.int64)
     for corner in range(dimension + 1):
         above = simplices.ranks[:-1] > dimension - corner
-        keys[:, corner] = base - strides @ above + corner * grid.volume
+        keys[:, corner] = base - strides @ above + corner
     known, corners = np.unique(keys, return_inverse=True)
     return _as_indices(corners.reshape(keys.shape)), *_link(known, grid)
 
 
 def _link(keys: Counts, grid: Grid) -> tuple[Indices, Indices]:
     """Neighbours of sorted keys: +1 in all coordinates, which is a step in the one that then loses d + 1."""
-    strides, corners = grid.strides, len(grid.strides)
-    is_last = keys >= (corners - 1) * grid.volume
-    following = np.where(is_last, sum(strides) - (corners - 1) * grid.volume, grid.volume)
-    after = np.full((corners, len(keys) + 1), len(keys), np.uint32)
+    strides, last = grid.strides, len(grid.sides)
+    following = np.where(keys % (last + 1) == last, sum(strides) - last, 1)
+    after = np.full((last + 1, len(keys) + 1), len(keys), np.uint32)
     for axis, stride in enumerate(strides):
         wanted = keys + following - stride
         place = np.minimum(np.searchsorted(keys, wanted), len(keys) - 1)
