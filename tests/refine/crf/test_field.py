@@ -118,6 +118,24 @@ def test_compiled_and_numpy_agree(monkeypatch: pytest.MonkeyPatch) -> None:
         DenseField(image, [NEAR], backend="compiled")
 
 
+@pytest.mark.parametrize("labels", [2, 3, 4, 5, 6, 8])
+def test_any_number_of_labels(labels: int) -> None:
+    """One, two and four planes are filtered at a time; blocks of 64 and 256 pixels are not full here."""
+    image, unary = draw_case((23, 31), labels)
+    found, wanted = (DenseField(image, [NEAR, ALIKE], backend=backend).infer(unary, 5) for backend in BACKENDS)
+    np.testing.assert_allclose(found, wanted, atol=1e-5)
+    np.testing.assert_allclose(found.sum(axis=0), 1, atol=1e-6)
+
+
+def test_early_stop_is_the_same_step_without_numba() -> None:
+    image, unary = draw_case((23, 31), 3)
+    fast, slow = (DenseField(image, [NEAR, ALIKE], backend=backend) for backend in BACKENDS)
+    for labels in (2, 3):
+        for tolerance in (0.03, 0.01, 0.003):
+            stopped = fast.infer(unary[:labels], 50, tolerance=tolerance)
+            np.testing.assert_allclose(stopped, slow.infer(unary[:labels], 50, tolerance=tolerance), atol=1e-5)
+
+
 @pytest.mark.parametrize("backend", BACKENDS)
 def test_any_number_and_kind_of_channels(backend: str) -> None:
     """Bands that are copies of one another by a factor equal one band with a smaller width."""
@@ -213,6 +231,8 @@ def test_extreme_energies_stay_finite() -> None:
     for backend in BACKENDS:
         result = DenseField(image, [NEAR, ALIKE], backend=backend).infer(unary)
         np.testing.assert_allclose(result[1], 1, atol=1e-6)
+        turned = DenseField(image, [NEAR, ALIKE], backend=backend).infer(unary[[2, 1, 0]] * 1e8)
+        np.testing.assert_allclose(turned[1], 1, atol=1e-6)
 
 
 def test_bad_input() -> None:

@@ -5,7 +5,9 @@ import resource
 import numpy as np
 import pytest
 
+from wsl.compiled import load_compiled
 from wsl.refine.crf import DenseField, Kernel
+from wsl.refine.crf.lattice import COMPILED, build_lattice
 from wsl.refine.crf.simplices import find_simplices
 from wsl.refine.crf.vertices import MOST_BITS, Grid, fit_grid, join_vertices
 
@@ -29,6 +31,22 @@ def test_wide_coordinates_give_the_same_graph(dimension: int) -> None:
     np.testing.assert_array_equal(rename[corners], wide_corners)
     np.testing.assert_array_equal(rename[after], wide_after[:, rename])
     np.testing.assert_array_equal(rename[before], wide_before[:, rename])
+
+
+@pytest.mark.parametrize("dimension", [2, 3, 4, 5, 7])
+@pytest.mark.parametrize("count", [1, 3, 256, 1021])
+def test_the_compiled_graph_is_the_same(dimension: int, count: int) -> None:
+    """Vertices have the same numbers, whatever the number of blocks, of axes, and of times that the table grows."""
+    loops = load_compiled(COMPILED)
+    if loops is None:
+        pytest.skip("numba is missing or switched off")
+    features = draw_features(dimension, count) * 3
+    found, wanted = build_lattice(features, loops), build_lattice(features, None)
+    np.testing.assert_array_equal(found.corners, wanted.corners)
+    np.testing.assert_array_equal(found.after, wanted.after)
+    np.testing.assert_array_equal(found.before, wanted.before)
+    np.testing.assert_allclose(found.weights, wanted.weights, rtol=1e-4, atol=1e-6)
+    np.testing.assert_allclose(found.row_sums, wanted.row_sums, rtol=1e-4)
 
 
 def test_weights_are_barycentric() -> None:

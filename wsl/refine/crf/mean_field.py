@@ -11,7 +11,7 @@ import numpy as np
 from wsl.refine.crf.kernels import Floats
 from wsl.refine.crf.lattice import Lattice, add_filtered
 
-FARTHEST = np.float32(1e30)  # logits may be that far apart; the difference of two float32 may be no number
+FARTHEST = np.float32(1.5e38)  # logits may be that far apart, so that the difference of two distances is a number
 
 
 @dataclass(frozen=True, eq=False)
@@ -56,7 +56,8 @@ def _run_potts(energies: Floats, terms: Sequence[Term], iterations: int, toleran
 
     Q of the last label, and its logit, follow from those of the others: only these L - 1 are computed until the end.
     """
-    apart = np.clip(energies[-1] - energies[:-1], -FARTHEST, FARTHEST)
+    with np.errstate(over="ignore"):
+        apart = np.clip(energies[-1] - energies[:-1], -FARTHEST, FARTHEST)
     messages, current, following = np.zeros_like(apart), np.empty_like(apart), np.empty_like(apart)
     normalise = loops.normalise_two if len(apart) == 1 else loops.normalise_labels
     normalise(apart, messages, current)
