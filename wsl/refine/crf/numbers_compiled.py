@@ -52,7 +52,7 @@ def number_corners(
     for start in range(0, padded, _BLOCK):
         lanes = min(_BLOCK, padded - start)
         _place_block(features, scales, start, strides, origin, floats, ranks, parts, keys)
-        if 5 * (used + np.uint64(count * _BLOCK)) > 3 * np.uint64(len(table)):
+        while 5 * (used + np.uint64(count * _BLOCK)) > 3 * np.uint64(len(table)):
             table = _grow(table, vertices[: np.int64(used)], shift)
         count_missed = _look_up(keys, lanes, table, shift, numbers, missed)
         flat_keys, flat_numbers = keys.reshape(-1), numbers.reshape(-1)
