@@ -133,6 +133,24 @@ def test_bands_of_deep_images_reach_the_colour_kernels(seeded_run: Path, voc: Pa
     assert json.loads((run / "manifest.json").read_text())["stages"]["refine"]["settings"]["refine"]["bands"] == "all"
 
 
+def test_bands_are_read_by_whoever_makes_labels(tmp_path: Path) -> None:
+    path = tmp_path / "a.png"
+    Image.fromarray((np.arange(12, dtype=np.uint16) * 5000).reshape(3, 4)).save(path)
+    maker = build_label_maker(load_config(None, ["refine.bands=all"]))
+    bands = maker.read_bands(path)
+    assert bands is not None
+    assert bands.shape == (3, 4, 1)
+    assert build_label_maker(load_config(None, [])).read_bands(path) is None
+
+
+def test_compare_refuses_a_refiner_that_wants_a_network(
+    seeded_run: Path, voc: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    walk = ["refine.method=random_walk", "refine.options={preset: psa}"]
+    assert main(["compare", *BASE, f"data.root={voc}", f"output={seeded_run}", *walk, "methods=[cam]"]) == 2
+    assert "looks at features of a network: compare has none" in capsys.readouterr().err
+
+
 def test_attention_of_a_transformer() -> None:
     model = seeded(build_tiny_vit()).eval()
     image = np.random.default_rng(0).integers(0, 256, (32, 32, 3), dtype=np.uint8)

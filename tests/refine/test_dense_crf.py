@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from tests.oracles.refine_methods import mean_field
+from wsl.compiled import load_compiled
 from wsl.errors import ConfigError, DataError
 from wsl.refine.crf import DenseField
 from wsl.refine.crf.unary import compute_label_unary
@@ -44,7 +45,9 @@ def noisy_input(size: tuple[int, int], classes: int = 1) -> RefineInput:
 
 
 def require(backend: str) -> None:
-    pytest.importorskip({"compiled": "numba", "pydensecrf": "pydensecrf"}.get(backend, "numpy"))
+    if backend == "compiled" and load_compiled("wsl.refine.crf.lattice_compiled") is None:
+        pytest.skip("COMPILED FORM SWITCHED OFF OR NUMBA MISSING")
+    pytest.importorskip({"pydensecrf": "pydensecrf"}.get(backend, "numpy"))
 
 
 @pytest.mark.parametrize("backend", BACKENDS)

@@ -27,6 +27,7 @@ from wsl.pipeline.comparison_method import MapMaker, MethodRun
 from wsl.pipeline.comparison_table import Row, format_csv, format_markdown, read_row
 from wsl.pipeline.context import Context
 from wsl.pipeline.device import select_device
+from wsl.pipeline.label_maker import check_unguided
 from wsl.pipeline.making_maps import cam_options, prepare_model
 from wsl.pipeline.randomising import PARTS, randomise
 from wsl.pipeline.run import run_one
@@ -116,6 +117,7 @@ def compare_methods(context: Context, settings: CompareSettings) -> Comparison:
 def _check(context: Context) -> None:
     if context.config.cam.source is not None:
         raise ConfigError("cam.source: compare makes its own maps with a classifier; leave cam.source at null.")
+    check_unguided(context.config, "compare")
 
 
 class Bench:

@@ -167,7 +167,7 @@ class RefinedScorer:
             return
         scores = calibrate(maps.scores, self.threshold, self.background)
         maker = replace(self.maker, background_rule="constant", background=self.background)
-        prediction = maker(case.image, scores, maps.class_ids)
+        prediction = maker(case.image, scores, maps.class_ids, bands=maker.read_bands(case.sample.image_path))
         self.confusion.update(case.truth, prediction, case.sample.image_id)
 
     def scores(self) -> list[Score]:

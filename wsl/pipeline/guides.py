@@ -49,7 +49,7 @@ def find_guides(context: Context, kind: str) -> Path | None:
 
 
 def make_guides(context: Context, kind: str, ready: ReadyClassifier, device: torch.device) -> list[Failure]:
-    """Features or attention of the run's classifier for each image at its own size, into `guides/<kind>/`; resumes."""
+    """Features or attention of the run's classifier for each image, `cam.long_side` as in the maps, into `guides/<kind>/`; resumes."""
     folder = context.run.path / "guides" / kind
     _drop_outdated(context, folder)
     todo = missing(context.samples, lambda image_id: folder / f"{image_id}.npy")
@@ -59,7 +59,7 @@ def make_guides(context: Context, kind: str, ready: ReadyClassifier, device: tor
     try:
         for sample in todo:
             try:
-                values = compute_guide(model, read_image(sample.image_path), kind, device)
+                values = compute_guide(model, read_image(sample.image_path), kind, device, context.config.cam.long_side)
                 _write_array(folder / f"{sample.image_id}.npy", values)
             except (DataError, RuntimeError) as error:
                 failures.append(failure_of(sample, error))
@@ -69,11 +69,13 @@ def make_guides(context: Context, kind: str, ready: ReadyClassifier, device: tor
     return failures
 
 
-def compute_guide(model: Any, image: NDArray[np.uint8], kind: str, device: torch.device) -> NDArray[np.float16]:
-    """features: the last map (C, h, w), each position divided by its mean size; attention: (blocks, T, T), heads' mean.
+def compute_guide(
+    model: Any, image: NDArray[np.uint8], kind: str, device: torch.device, long_side: int | None = None
+) -> NDArray[np.float16]:
+    """features: the last map (C, h, w), divided by its mean absolute value; attention: (blocks, T, T), heads' mean.
 
-    float16, from one pass over the image at its own size (whole strides). Raises ModelError when the network has no
-    attention.
+    float16, from one pass over the image at its own size, or with the longer side resized to `long_side`. Raises
+    ModelError when the network has no attention.
     """
     import torch
 
@@ -81,7 +83,7 @@ def compute_guide(model: Any, image: NDArray[np.uint8], kind: str, device: torch
     from wsl.cam.preset import get_preset
     from wsl.cam.trace import Trace
 
-    size = input_size(image.shape[:2], None, 1.0, model.output_stride, get_preset("irn"))
+    size = input_size(image.shape[:2], long_side, 1.0, model.output_stride, get_preset("irn"))
     batch = stack_images([image], size, model.mean, model.std).to(device)
     needs = frozenset({"attention"} if kind == "attention" else {"activations"})
     with torch.no_grad():

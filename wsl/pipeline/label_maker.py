@@ -4,17 +4,22 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, fields
+from pathlib import Path
 from typing import Any
 
+import numpy as np
 from numpy.typing import NDArray
 
 from wsl.config import Config
+from wsl.data.bands import read_bands
 from wsl.errors import ConfigError, suggest
 from wsl.refine.labelling import refine_labels
+from wsl.refine.none import Unrefined
 from wsl.refine.refiner import RefineInput, Refiner, build_refiner
 from wsl.seeds.background import check_background, compute_background
 from wsl.seeds.labels import check_two_thresholds, seed_label_map
 from wsl.seeds.rules import NO_CLEANING, Cleaning, LabelRule, build_cleaning, build_rule
+from wsl.seeds.rules.argmax import Argmax
 from wsl.types import ClassSet, Image, LabelMap, Scores
 
 
@@ -28,6 +33,7 @@ class LabelMaker:
     seeds: dict[str, Any]
     background_rule: str
     background: float
+    bands: str = "rgb"
 
     def __call__(
         self,
@@ -49,15 +55,20 @@ class LabelMaker:
         inputs = RefineInput(image, scores, seeds, class_ids, background, bands, guide)
         return refine_labels(inputs, self.refiner, self.rule, self.cleaning)
 
-    def for_image(self, image: Image, class_ids: tuple[int, ...]) -> Callable[[Scores], LabelMap]:
+    def for_image(
+        self, image: Image, class_ids: tuple[int, ...], bands: NDArray[Any] | None = None
+    ) -> Callable[[Scores], LabelMap]:
         """The same for score maps of one image."""
-        return lambda scores: self(image, scores, class_ids)
+        return lambda scores: self(image, scores, class_ids, bands=bands)
+
+    def read_bands(self, path: Path) -> NDArray[np.float32] | None:
+        """What `__call__` wants as `bands` for the image in this file: None unless `refine.bands` is `all`."""
+        return read_bands(path) if self.bands == "all" else None
 
     @property
     def only_cuts(self) -> bool:
         """Whether the label map is nothing but the scores cut at the background's."""
-        names = type(self.refiner).__name__, type(self.rule).__name__
-        return names == ("Unrefined", "Argmax") and self.cleaning == NO_CLEANING
+        return isinstance(self.refiner, Unrefined) and isinstance(self.rule, Argmax) and self.cleaning == NO_CLEANING
 
 
 def build_label_maker(config: Config, classes: ClassSet | None = None) -> LabelMaker:
@@ -71,8 +82,16 @@ def build_label_maker(config: Config, classes: ClassSet | None = None) -> LabelM
     refiner = build_refiner(settings.method, **settings.options)
     rule, cleaning = _build_rule(config, classes)
     return LabelMaker(
-        refiner, rule, cleaning, asdict(config.seeds), settings.background_rule, float(settings.background)
+        *(refiner, rule, cleaning, asdict(config.seeds), settings.background_rule, float(settings.background)),
+        bands=settings.bands,
     )
+
+
+def check_unguided(config: Config, verb: str) -> None:
+    """Raises ConfigError for a refiner that looks at what a network says of an image, which `verb` does not have."""
+    guide = build_label_maker(config).refiner.guide
+    if guide:
+        raise ConfigError(f"refine.method={config.refine.method} looks at {guide} of a network: {verb} has none.")
 
 
 def _build_rule(config: Config, classes: ClassSet | None) -> tuple[LabelRule, Cleaning]:

@@ -115,7 +115,7 @@ def refine(context: Context) -> Outcome:
     maker = build_label_maker(context.config, context.classes)  # a bad option is told once, not once per image
     kind, settings = maker.refiner.guide, context.config.refine
     failures = _make_guides(context, kind) if kind and settings.guides is None else []
-    work = RefineWork(_files(context), maker, settings.bands, find_guides(context, kind))
+    work = RefineWork(_files(context), maker, find_guides(context, kind))
     outcome = _each_image(context, "refined", ".png", work)
     known = {failure.image_id for failure in failures}
     others = [failure for failure in outcome.failures if failure.image_id not in known]

@@ -11,7 +11,6 @@ from typing import Any
 
 from wsl.cam.store import SUFFIX as MAPS_SUFFIX
 from wsl.cam.store import read_score_maps
-from wsl.data.bands import read_bands
 from wsl.data.images import read_image
 from wsl.data.label_maps import read_label_map, write_label_map
 from wsl.files import read_json, write_json
@@ -77,11 +76,10 @@ class SeedsWork:
 
 @dataclass(frozen=True)
 class RefineWork:
-    """Image, score maps and seeds -> final label map. `bands`: `rgb` or `all`; guides: where they lie, or None."""
+    """Image, score maps and seeds -> final label map. guides: where they lie, or None."""
 
     files: StageFiles
     maker: LabelMaker
-    bands: str = "rgb"
     guides: Path | None = None
 
     def __call__(self, sample: Sample) -> None:
@@ -91,7 +89,7 @@ class RefineWork:
             maps.scores,
             maps.class_ids,
             seeds=read_label_map(self.files.seeds(sample.image_id)),
-            bands=read_bands(sample.image_path) if self.bands == "all" else None,
+            bands=self.maker.read_bands(sample.image_path),
             guide=None if self.guides is None else read_guide(self.guides, sample.image_id, self.maker.refiner.guide),
         )
         write_label_map(self.files.refined(sample.image_id), labels)

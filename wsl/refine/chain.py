@@ -26,9 +26,11 @@ class Chain(Refiner):
 
     @property
     def needs(self) -> str:
-        first, rest = self.steps[0].needs, self.steps[1:]
-        keeps = any(step.keeps_cues and step.needs == "seeds" for step in rest)
-        return "seeds" if keeps else first
+        return "seeds" if self.keeps_cues else self.steps[0].needs
+
+    @property
+    def keeps_cues(self) -> bool:
+        return any(step.keeps_cues for step in self.steps)
 
     @property
     def guide(self) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
-from typing import Any, ClassVar
+from typing import Any
 
 import numpy as np
 
@@ -15,17 +15,12 @@ from wsl.registry import Registry, check_option_names
 from wsl.seeds.labels import label_of_evidence
 from wsl.types import LabelMap
 
-GUIDES = ("features", "attention", "edges")  # what `Refiner.guide` may name
-
 
 class Refiner(ABC):
     """One refinement method. Subclasses are frozen dataclasses whose fields are the options: picklable, without state.
 
     A call is a pure function of one image, so images may be spread over processes and threads.
-    `keeps_cues`: in a chain, seeds are the original ones, not the labels of the refiner before.
     """
-
-    keeps_cues: ClassVar[bool] = False
 
     @property
     @abstractmethod
@@ -34,8 +29,13 @@ class Refiner(ABC):
 
     @property
     def guide(self) -> str:
-        """Kind of `RefineInput.guide` that is wanted, one of `GUIDES`; "" = none."""
+        """Kind of `RefineInput.guide` that is wanted, `features`, `attention` or `edges`; "" = none."""
         return ""
+
+    @property
+    def keeps_cues(self) -> bool:
+        """Whether it grows from the given seeds, whatever a refiner before it or a label rule makes of the scores."""
+        return False
 
     @abstractmethod
     def compute_evidence(self, inputs: RefineInput) -> Evidence:

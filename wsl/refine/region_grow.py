@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import ClassVar
 
 import cv2
 import numpy as np
@@ -60,8 +59,6 @@ class RegionGrow(Refiner):
     Growth starts from the given seeds, in a chain too, as DSRG starts from its cues in every step.
     """
 
-    keeps_cues: ClassVar[bool] = True
-
     foreground: float = 0.85
     background: float = 0.99
     probabilities: str = "crf"
@@ -81,6 +78,10 @@ class RegionGrow(Refiner):
     @property
     def needs(self) -> str:
         return "seeds"
+
+    @property
+    def keeps_cues(self) -> bool:
+        return True
 
     def compute_evidence(self, inputs: RefineInput) -> Evidence:
         stacked = inputs.stack()

@@ -107,8 +107,6 @@ def test_backgrounds_are_those_of_the_papers() -> None:
     assert high.tolist() == [[1, 0.5**32, 0]]
     assert build_rule("relative").backgrounds(scores)[0].tolist() == [[1, 0.5, 0]]
     assert build_rule("argmax").backgrounds(scores) == ()
-    hard = [name for name in NAMES if build_rule(name).hard]
-    assert hard == ["two_threshold"]
 
 
 def make_views(*columns: tuple[tuple[float, float], tuple[float, float]]) -> list[np.ndarray]:

@@ -58,7 +58,8 @@ class LabelFreeGoal:
         for each in images:
             ids = each.maps.class_ids
             case = UnlabelledCase(each.image, each.maps.scores, each.views, ids, self.threshold)
-            rated += rate_labels([self.name], case, make.for_image(each.image, ids)).values()
+            bands = make.read_bands(each.sample.image_path)
+            rated += rate_labels([self.name], case, make.for_image(each.image, ids, bands)).values()
         return fmean(rated) if rated else None
 
 
@@ -76,7 +77,8 @@ class LabelMapGoal:
         metric = METRICS.get(LABEL_MAP_METRICS[self.name]).build(self.settings)
         for each in images:
             if each.truth is not None:
-                labels = make(each.image, each.maps.scores, each.maps.class_ids)
+                bands = make.read_bands(each.sample.image_path)
+                labels = make(each.image, each.maps.scores, each.maps.class_ids, bands=bands)
                 metric.update(LabelMapCase(each.sample.image_id, each.truth, labels))
         return metric.scores()[0].value
 

@@ -15,7 +15,7 @@ from wsl.errors import ConfigError, DataError
 from wsl.evaluate.metrics import MetricSettings
 from wsl.files import write_bytes
 from wsl.pipeline.context import Context
-from wsl.pipeline.label_maker import build_label_maker
+from wsl.pipeline.label_maker import check_unguided
 from wsl.pipeline.run_folder import Failure, hash_inputs
 from wsl.pipeline.tuning.choosing_images import ChosenImages, choose_images
 from wsl.pipeline.tuning.default_spaces import default_dimensions, list_default_methods
@@ -188,15 +188,8 @@ def list_trials(base: Path, space: Space, request: TuneRequest) -> list[Settings
     for name in space.methods:
         first = next((each for each in trials[1:] if each["refine.method"] == parse_value(name)), None)
         if first is not None:
-            check_tunable(configure(base, first))
+            check_unguided(configure(base, first), "tune")
     return trials
-
-
-def check_tunable(config: Config) -> None:
-    """Raises ConfigError for settings that do not fit, and for refiners that look at what is not stored in a run."""
-    guide = build_label_maker(config).refiner.guide
-    if guide:
-        raise ConfigError(f"refine.method={config.refine.method} looks at {guide} of a network: it is not tuned.")
 
 
 def _look(

@@ -22,12 +22,10 @@ Plane = NDArray[np.float32]  # (H, W)
 class LabelRule(ABC):
     """One way from evidence to labels. Subclasses are frozen dataclasses whose fields are the options.
 
-    `views`: number of evidences that `decide` takes, one for each background. `hard`: the seeds of these views are the
-    argmax of [background, scores], without 255 (IRN's dense CRF sees labels, not scores).
+    `views`: number of evidences that `decide` takes, one for each background.
     """
 
     views: ClassVar[int] = 1
-    hard: ClassVar[bool] = False
 
     def backgrounds(self, scores: Scores) -> tuple[Plane, ...]:
         """Background planes float32 (H, W) in [0, 1] for scores floating (K, H, W): the image is refined under each.

@@ -25,7 +25,6 @@ class TwoThreshold(LabelRule):
     foreground: float = 0.30
     background: float = 0.05
     views: ClassVar[int] = 2
-    hard: ClassVar[bool] = True
 
     def __post_init__(self) -> None:
         check_share("foreground", self.foreground)
