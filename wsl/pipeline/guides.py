@@ -49,7 +49,10 @@ def find_guides(context: Context, kind: str) -> Path | None:
 
 
 def make_guides(context: Context, kind: str, ready: ReadyClassifier, device: torch.device) -> list[Failure]:
-    """Features or attention of the run's classifier for each image, `cam.long_side` as in the maps, into `guides/<kind>/`; resumes."""
+    """Features or attention of the run's classifier for each image into `guides/<kind>/`; resumes.
+
+    Images are as large as for the maps at scale 1 (`cam.long_side`).
+    """
     folder = context.run.path / "guides" / kind
     _drop_outdated(context, folder)
     todo = missing(context.samples, lambda image_id: folder / f"{image_id}.npy")
